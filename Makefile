@@ -1,0 +1,64 @@
+# Every target makes what it needs first: a clone, `make test` or `make demo`, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PY := .venv/bin/python
+# Arguments for the program a target runs: make demo ARGS=--stay, make unit ARGS='-k breaker'.
+ARGS ?=
+DEMO_ARGS ?= $(ARGS)
+GUARDS := reference.guards:registry
+
+.PHONY: help env servers servers-demo demo test lint format types unit bench generate clean
+
+help:  ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+env: .venv/.ready  ## .venv with everything the other targets need
+
+.venv/.ready: pyproject.toml constraints.txt deploy/env.sh
+	@deploy/env.sh dev
+	@touch $@
+
+.venv/.bench: .venv/.ready
+	@deploy/env.sh dev,bench
+	@touch $@
+
+servers:  ## The programs that the tests run beside the service, from apt where that is possible
+	@deploy/servers.sh test
+
+servers-demo:
+	@deploy/servers.sh demo
+
+demo: env servers-demo  ## Watch a service survive the loss of its dependencies (ARGS=--stay keeps it running)
+	@PYTHONPATH=deploy $(PY) -m reference.demo $(DEMO_ARGS)
+
+test: env servers  ## Lint, types and every test: what CI runs
+	@$(MAKE) lint
+	@$(MAKE) types
+	$(PY) -m pytest $(ARGS)
+
+lint: env  ## ruff: rules and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: env  ## Let ruff mend what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+types: env  ## mypy, strict
+	$(PY) -m mypy
+
+unit: env  ## The tests that start no server
+	$(PY) -m pytest tests/unit tests/properties $(ARGS)
+
+bench: .venv/.bench  ## This library beside its peers, as ratios of one run
+	$(PY) tests/benchmarks/run.py $(ARGS)
+
+generate: env  ## The committed dashboards, rules and configuration of the reference service
+	PYTHONPATH=deploy $(PY) -m seawall.cli generate --from $(GUARDS) --out deploy/generated
+
+clean:  ## Remove everything that the targets made, .venv included
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov tests/schema/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
