@@ -25,6 +25,11 @@ env: .venv/.ready  ## .venv with everything the other targets need
 	@deploy/env.sh dev,bench
 	@touch $@
 
+# Grafana's own types, which the generated dashboards are checked against.
+tests/schema/node_modules/.ready: tests/schema/package-lock.json
+	@npm ci --prefix tests/schema --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 servers:  ## The programs that the tests run beside the service, from apt where that is possible
 	@deploy/servers.sh test
 
@@ -35,6 +40,7 @@ demo: env servers-demo  ## Watch a service survive the loss of its dependencies 
 	@PYTHONPATH=deploy $(PY) -m reference.demo $(DEMO_ARGS)
 
 test: env servers  ## Lint, types and every test: what CI runs
+	@$(MAKE) tests/schema/node_modules/.ready
 	@$(MAKE) lint
 	@$(MAKE) types
 	$(PY) -m pytest $(ARGS)
