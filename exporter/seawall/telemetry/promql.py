@@ -99,7 +99,7 @@ class Expr:
         return self.binary("/", other)
 
     def __or__(self, other: Expr | float) -> Expr:
-        return self.binary("or", other)
+        return self.binary("or", other if isinstance(other, Expr) else Expr(f"vector({number(other)})"))
 
     def __and__(self, other: Expr) -> Expr:
         return self.binary("and", other)
@@ -120,9 +120,8 @@ class Expr:
             matching = f" on ({', '.join(on)})"
         elif operator != "or" and self.labels and right.labels and self.labels != right.labels:
             raise QueryError(f"labels differ, say which must agree: {self.text} {operator} {right.text}")
-        labels = (
-            self.labels | right.labels if operator == "or" else self.labels if on is None else frozenset(on)
-        )
+        own = self.labels or right.labels
+        labels = own | right.labels if operator == "or" else own if on is None else frozenset(on)
         return Expr(f"{_inner(self)} {operator}{matching} {_inner(right)}", labels, compound=True)
 
     def unless(self, other: Expr, on: tuple[str, ...]) -> Expr:

@@ -95,7 +95,7 @@ def none_of(label: str, values: Iterable[str]) -> Matcher:
 
 
 def matches(label: str, pattern: str) -> Matcher:
-    """The label fits a pattern of ours: a variable of Grafana such as ``$job``, or a regex; no user's name."""
+    """The label fits a pattern of ours: a Grafana variable such as ``$job``, or a regex; no name of a user."""
     return Matcher(label, "=~", '"' + pattern.replace("\\", "\\\\").replace('"', '\\"') + '"')
 
 
