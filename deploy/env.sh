@@ -24,21 +24,21 @@ find_python() {
     echo "$first"
 }
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"
-    elif sudo -n true 2>/dev/null; then sudo -n "$@"
-    else return 1
-    fi
-}
+if [ "$(id -u)" = 0 ]; then root=()
+elif sudo -n true 2>/dev/null; then root=(sudo -n)
+else root=(false)
+fi
 
 # Debian ships venv's half of the standard library apart from the interpreter.
 install_venv_module() {
-    local package
+    local package apt
     package="$("$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
     command -v apt-get >/dev/null || die "$1 has no venv module; install it for this interpreter and try again."
+    [ "${root[*]-}" = false ] && die "$1 has no venv module. Please run: sudo apt-get install $package"
     say "$1 has no venv module; installing $package"
-    as_root apt-get update -qq || true
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null ||
+    apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
+    "${apt[@]}" update >/dev/null 2>&1 || true
+    "${apt[@]}" install -y --no-install-recommends "$package" >/dev/null 2>&1 ||
         die "could not install it. Please run: sudo apt-get install $package"
 }
 

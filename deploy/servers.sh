@@ -38,7 +38,8 @@ missing_lines() {
     done <<<"$wanted"
 }
 
-missing_packages() { missing_lines | cut -d'|' -f2 | sort -u | tr '\n' ' '; }
+one_line() { tr '\n' ' ' | sed 's/ $//'; }
+missing_packages() { missing_lines | cut -d'|' -f2 | sort -u | one_line; }
 
 if [ "$(id -u)" = 0 ]; then root=()
 elif sudo -n true 2>/dev/null; then root=(sudo -n)
@@ -96,10 +97,10 @@ fi
 left="$(missing_lines)"
 [ -z "$left" ] && exit 0
 if [ "$mode" = demo ]; then
-    say "going on without: $(cut -d'|' -f1 <<<"$left" | tr '\n' ' ')(Debian: apt-get install $(missing_packages))"
+    say "going on without: $(cut -d'|' -f1 <<<"$left" | one_line) (Debian: apt-get install $(missing_packages))"
     exit 0
 fi
-say "please install these, by these names in Debian, and try again:"
+say "please install these (package names are Debian's) and try again:"
 while IFS='|' read -r command package purpose; do
     printf '  %-14s package %-24s %s\n' "$command" "$package" "$purpose" >&2
 done <<<"$left"
