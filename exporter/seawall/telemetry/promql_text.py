@@ -95,7 +95,7 @@ def none_of(label: str, values: Iterable[str]) -> Matcher:
 
 
 def matches(label: str, pattern: str) -> Matcher:
-    """The label fits a pattern of ours: a Grafana variable such as ``$job``, or a regex; no name of a user."""
+    """The label fits a pattern of ours: a Grafana variable such as ``$job``, or a regex. Never a name."""
     return Matcher(label, "=~", '"' + pattern.replace("\\", "\\\\").replace('"', '\\"') + '"')
 
 
