@@ -49,7 +49,11 @@ class RedisCache:
 
     def __init__(self, url: str) -> None:
         self._client = Redis.from_url(
-            url, decode_responses=True, retry=Retry(NoBackoff(), 0), socket_timeout=1.0, socket_connect_timeout=1.0
+            url,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=1.0,
+            socket_connect_timeout=1.0,
         )
 
     async def get(self, key: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The ledger's database: SQLite by default, PostgreSQL by URL. Both are reached through the same five methods."""
+"""The ledger's database: SQLite by default, PostgreSQL by URL, reached through the same methods."""
 
 from __future__ import annotations
 
@@ -19,15 +19,22 @@ TABLES = (
     " (day TEXT NOT NULL, reference TEXT PRIMARY KEY, amount_cents BIGINT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS ledger_day ON ledger (day)",
     "CREATE TABLE IF NOT EXISTS runs"
-    " (day TEXT PRIMARY KEY, matched BIGINT NOT NULL, differences BIGINT NOT NULL, provisional INTEGER NOT NULL)",
+    " (day TEXT PRIMARY KEY, matched BIGINT NOT NULL, differences BIGINT NOT NULL,"
+    " provisional INTEGER NOT NULL)",
 )
 LEDGER = "SELECT reference, amount_cents FROM ledger WHERE day = $1 ORDER BY reference"
-TOTALS = "SELECT count(*), coalesce(sum(amount_cents), 0), coalesce(max(amount_cents), 0) FROM ledger WHERE day = $1"
-SAVE = (
-    "INSERT INTO runs (day, matched, differences, provisional) VALUES ($1, $2, $3, $4) ON CONFLICT (day) DO UPDATE"
-    " SET matched = excluded.matched, differences = excluded.differences, provisional = excluded.provisional"
+TOTALS = (
+    "SELECT count(*), coalesce(sum(amount_cents), 0), coalesce(max(amount_cents), 0)"
+    " FROM ledger WHERE day = $1"
 )
-FILL = "INSERT INTO ledger (day, reference, amount_cents) VALUES ($1, $2, $3) ON CONFLICT (reference) DO NOTHING"
+SAVE = (
+    "INSERT INTO runs (day, matched, differences, provisional) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT (day) DO UPDATE SET matched = excluded.matched, differences = excluded.differences,"
+    " provisional = excluded.provisional"
+)
+FILL = (
+    "INSERT INTO ledger (day, reference, amount_cents) VALUES ($1, $2, $3) ON CONFLICT (reference) DO NOTHING"
+)
 
 
 class Database(ABC):
@@ -49,7 +56,9 @@ class Database(ABC):
         """Make the tables and fill the sample ledger; nothing changes when it is there already."""
         for statement in TABLES:
             await self.execute(statement)
-        rows = [(d.isoformat(), e.reference, e.amount_cents) for d in sample.days() for e in sample.ledger_rows(d)]
+        rows = [
+            (d.isoformat(), e.reference, e.amount_cents) for d in sample.days() for e in sample.ledger_rows(d)
+        ]
         await self.execute(FILL, *rows)
 
     async def ledger(self, day: date) -> list[Entry]:

@@ -1,7 +1,8 @@
 """The guards of the reference service: what it depends on, and what it does when that fails.
 
-Importing this module starts nothing and opens nothing; it is what `seawall generate --from reference.guards:registry`
-reads. The times are short, so that a demo of two minutes shows every part: a breaker asks again after 5 seconds.
+Importing this module starts nothing and opens nothing; it is what
+`seawall generate --from reference.guards:registry` reads. The times are short, so that a demo of two
+minutes shows every part: a breaker asks again after 5 seconds.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class BankRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StatementBatch:
-    """The bank's entries of one day, and when (Unix seconds) they were fetched; None when nobody knows them."""
+    """The bank's entries of one day, and when (Unix seconds) they were fetched; None: nobody knows them."""
 
     entries: tuple[Entry, ...]
     fetched_at: float | None = field(default_factory=time.time)

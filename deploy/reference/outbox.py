@@ -1,4 +1,4 @@
-"""Mail that waits: an SQLite table, in the order it came. A mail is in it until the mail server has taken it."""
+"""Mail that waits: an SQLite table, in the order it came. A mail leaves when the server has taken it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ class Outbox:
     async def first(self) -> tuple[int, Mail] | None:
         """The mail that waits longest, with its number; None when none waits. It stays in the outbox."""
         cursor = await self._open.execute(
-            "SELECT number, message_id, recipient, subject, body, correlation_id FROM outbox ORDER BY number LIMIT 1"
+            "SELECT number, message_id, recipient, subject, body, correlation_id FROM outbox"
+            " ORDER BY number LIMIT 1"
         )
         row = await cursor.fetchone()
         return None if row is None else (int(row[0]), Mail(*(str(value) for value in tuple(row)[1:])))

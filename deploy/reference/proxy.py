@@ -5,8 +5,8 @@ What can go wrong is a `Toxics` value, switched while connections run:
 - ``latency`` / ``jitter``: seconds added to every answer (uniformly ``latency`` to ``latency + jitter``);
 - ``reset``: share of answers (0 to 1) that end in a TCP reset instead;
 - ``bandwidth``: bytes a second, in each direction, per connection;
-- ``black_hole``: connections are accepted and nothing comes through until it is switched off (then, as TCP would,
-  what was held is delivered);
+- ``black_hole``: connections are accepted and nothing comes through until it is switched off (then, as
+  TCP would, what was held is delivered);
 - ``refused``: nobody listens any more, and open connections are reset.
 
 One process runs any number of proxies and takes orders as JSON lines on a control port::
@@ -35,7 +35,7 @@ CHUNK = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toxics:
-    """What is wrong with a wire now; the default is a healthy one. Raises ValueError on a number out of range."""
+    """What is wrong with a wire now; by default nothing. Raises ValueError on a number out of range."""
 
     latency: float = 0.0
     jitter: float = 0.0
@@ -121,7 +121,7 @@ class Proxy:
                 each.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool) -> None:
-        """Carry one direction. A queue stands between reading and writing, so that latency is no bandwidth."""
+        """Carry one direction. A queue between reading and writing keeps latency from being bandwidth."""
         line: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(64)
 
         async def receive() -> None:
@@ -171,7 +171,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 async def _first_to_end(
     first: Coroutine[Any, Any, None], second: Coroutine[Any, Any, None], *, keep_second: bool = False
 ) -> None:
-    """Run both until one ends (with `keep_second`, until the first one ends or the second fails); cancel the rest."""
+    """Run both until one ends, and cancel the rest; `keep_second`: the end of the second is none."""
     tasks = [asyncio.ensure_future(first), asyncio.ensure_future(second)]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

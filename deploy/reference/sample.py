@@ -1,7 +1,8 @@
 """Sample books: what the ledger holds and what the bank says, the same on every run.
 
-Each day has `ROWS_PER_DAY` ledger rows. The bank agrees with most of them; a few rows it has not seen, a few it
-has booked with another amount, and a few it has that the ledger lacks, so that a reconciliation finds something.
+Each day has `ROWS_PER_DAY` ledger rows. The bank agrees with most of them; a few rows it has not seen, a
+few it has booked with another amount, and a few it has that the ledger lacks, so that a reconciliation
+finds something.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def days() -> list[date]:
 def ledger_rows(day: date) -> list[Entry]:
     """What our own books hold for a day."""
     dice = random.Random(day.toordinal())
-    return [Entry(f"{day:%Y%m%d}-{number:05d}", dice.randrange(100, 500_000)) for number in range(ROWS_PER_DAY)]
+    return [
+        Entry(f"{day:%Y%m%d}-{number:05d}", dice.randrange(100, 500_000)) for number in range(ROWS_PER_DAY)
+    ]
 
 
 def bank_entries(day: date) -> list[Entry]:

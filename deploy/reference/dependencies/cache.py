@@ -1,4 +1,4 @@
-"""The cache server: redis-server where it is on PATH, else a named stand-in that speaks the same protocol over TCP."""
+"""The cache server: redis-server where it is on PATH, else a named stand-in with the same protocol."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """An object store over HTTP, as its own process: PUT, GET, HEAD, DELETE /objects/<key>, GET /objects?prefix=.
 
-Objects are files of a folder, their keys percent-encoded, each written beside its place, synced and renamed, so
-that a PUT that was answered is there and one that was broken off has left nothing.
+Objects are files of a folder, their keys percent-encoded, each written beside its place, synced and
+renamed, so that a PUT that was answered is there and one that was broken off has left nothing.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import aiosmtplib
 from reference import guards
 from reference.model import Mail, Waiting
 from reference.outbox import Outbox
+from seawall.telemetry import correlation
 
 SENDER = "reconciliation@example.com"
 
@@ -52,8 +53,9 @@ class EmailService:
         gone = 0
         while (first := await self._outbox.first()) is not None:
             number, mail = first
-            async with guards.mail:
-                await self._deliver(mail)
+            with correlation.using(mail.correlation_id or correlation.new()):
+                async with guards.mail:
+                    await self._deliver(mail)
             await self._outbox.remove(number)
             gone += 1
         return gone

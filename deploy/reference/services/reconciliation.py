@@ -40,7 +40,7 @@ class ReconciliationEngine:
         self._bank = bank
 
     async def reconcile(self, day: date) -> Reconciliation:
-        """Reconcile a day and save the outcome. Raises what the database's guard raises; never what the bank's does."""
+        """Reconcile a day and save the outcome. Raises what the database's guard raises, never the bank's."""
         rows, batch = await asyncio.gather(self._ledger(day), self._bank.statements(day))
         age = None if batch.fetched_at is None else max(0.0, time.time() - batch.fetched_at)
         result = match(day, rows, batch.entries, age)
