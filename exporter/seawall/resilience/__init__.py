@@ -1,0 +1,52 @@
+"""The core: policies, guards, registry, and the ledger they write. Standard library only.
+
+    from seawall.resilience import Breaker, Fallback, Guard, Retry, Timeout
+
+    bank = Guard("bank-api", breaker=Breaker(), retry=Retry(), timeout=Timeout(attempt=1.0, total=3.0))
+
+    @bank
+    async def statements(account: str) -> list[dict]: ...
+"""
+
+from seawall.resilience.breaker import Breaker
+from seawall.resilience.bulkhead import Bulkhead
+from seawall.resilience.description import Objectives
+from seawall.resilience.errors import (
+    BreakerOpen,
+    BulkheadFull,
+    ConfigurationError,
+    RateLimited,
+    Rejected,
+    ResilienceError,
+    RetryBudgetExhausted,
+    TimedOut,
+)
+from seawall.resilience.fallback import Fallback
+from seawall.resilience.guard import Guard
+from seawall.resilience.rate_limit import RateLimit
+from seawall.resilience.registry import Registry
+from seawall.resilience.retry import Retry
+from seawall.resilience.retry_budget import RetryBudget
+from seawall.resilience.timeout import Timeout, remaining
+
+__all__ = [
+    "Breaker",
+    "BreakerOpen",
+    "Bulkhead",
+    "BulkheadFull",
+    "ConfigurationError",
+    "Fallback",
+    "Guard",
+    "Objectives",
+    "RateLimit",
+    "RateLimited",
+    "Registry",
+    "Rejected",
+    "ResilienceError",
+    "Retry",
+    "RetryBudget",
+    "RetryBudgetExhausted",
+    "TimedOut",
+    "Timeout",
+    "remaining",
+]

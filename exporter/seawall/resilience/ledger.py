@@ -10,8 +10,10 @@ slots of all those series when read, instead of when written.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 from typing import Literal
 
@@ -134,7 +136,7 @@ class Lane:
 class Layout:
     """The slots of one guard, fixed when the guard is built. ``width`` counts slots with the lanes behind."""
 
-    __slots__ = ("_by_key", "bounds", "entries", "lanes", "size", "width")
+    __slots__ = ("_by_key", "bounds", "calls", "entries", "lanes", "size", "width")
 
     def __init__(
         self,
@@ -174,6 +176,7 @@ class Layout:
             offset += len(bounds) + 2
         self.lanes = lanes
         self.width = offset
+        self.calls = tuple(self.at("calls", o, x) for o in operations for x in CALL_OUTCOMES)
 
     def entry(self, name: str, *labels: str) -> Entry:
         """The entry of a series. ``KeyError`` when this guard has none of that name and labels."""
@@ -199,6 +202,19 @@ class Ledger:
         if not self.slots:
             self.slots = [0] * self.layout.width
 
+    def observe(self, name: str, seconds: float, *labels: str) -> int:
+        """Add to a histogram; the slot of the bucket that it fell in."""
+        entry = self.layout.entry(name, *labels)
+        slot = entry.offset + bisect_left(entry.bounds, seconds)
+        self.slots[slot] += 1
+        self.slots[entry.offset + entry.size - 1] += seconds
+        return slot
+
+    def clear(self) -> None:
+        """All numbers back to 0, in place: operations hold the block."""
+        self.slots[:] = [0] * len(self.slots)
+        self.exemplars.clear()
+
     def error_slot(self, name: str) -> int:
         """The slot that counts failures of this type. Caller holds the guard's lock: it may claim a name."""
         base = self.layout.at("errors", "0")
@@ -210,6 +226,14 @@ class Ledger:
                 names[i] = name
                 return base + i
         return base + ERROR_NAMES
+
+
+@lru_cache(maxsize=1024)
+def layout_of(
+    operations: tuple[str, ...], policies: tuple[str, ...], modes: tuple[str, ...], bounds: tuple[float, ...]
+) -> Layout:
+    """The layout of guards of this shape: a fleet of equal guards shares one."""
+    return Layout(operations=operations, policies=policies, modes=modes, bounds=bounds)
 
 
 def fold(layout: Layout, raw: Sequence[float]) -> list[float]:

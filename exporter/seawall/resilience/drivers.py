@@ -1,0 +1,188 @@
+"""Carry out what a journey asks for: one driver for ``def``, one for ``async def``. They decide nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from seawall.resilience.errors import TimedOut
+from seawall.resilience.journey import ASK, ATTEMPT, QUEUE, SLEEP, Answer, Step
+
+if TYPE_CHECKING:
+    from seawall.resilience.guard import Guard
+
+Travel = Generator[Step, Answer, Answer]
+
+
+def drive(
+    guard: Guard, travel: Travel, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Run a journey in this thread. Raises what the call came to."""
+    try:
+        kind, limit, what = next(travel)
+        while True:
+            answer: Answer
+            try:
+                if kind == ATTEMPT:
+                    answer = True, function(*args, **kwargs)
+                elif kind == SLEEP:
+                    answer = True, guard.sleep(limit or 0.0)
+                elif kind == QUEUE:
+                    answer = queue(guard, limit or 0.0)
+                else:
+                    answer = True, what(*args, **kwargs)
+            except BaseException as error:
+                answer = False, error
+            kind, limit, what = travel.send(answer)
+    except StopIteration as end:
+        answer = end.value
+    ok, value = answer
+    if ok:
+        return value
+    try:
+        raise value
+    finally:
+        # The traceback holds this frame: without the names it holds the exception no longer.
+        del answer, value
+
+
+async def adrive(
+    guard: Guard,
+    travel: Travel,
+    function: Callable[..., Awaitable[Any]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Run a journey in this task. An attempt with a limit is cancelled when its time is over."""
+    try:
+        kind, limit, what = next(travel)
+        while True:
+            answer: Answer
+            try:
+                if kind == ATTEMPT:
+                    answer = True, await _within(guard, limit, what, function(*args, **kwargs))
+                elif kind == SLEEP:
+                    answer = True, await guard.asleep(limit or 0.0)
+                elif kind == QUEUE:
+                    answer = await aqueue(guard, limit or 0.0)
+                else:
+                    assert kind == ASK
+                    answer = True, await _ask(guard, limit, what, args, kwargs)
+            except BaseException as error:
+                answer = False, error
+            kind, limit, what = travel.send(answer)
+    except StopIteration as end:
+        answer = end.value
+    ok, value = answer
+    if ok:
+        return value
+    try:
+        raise value
+    finally:
+        # The traceback holds this frame: without the names it holds the exception no longer.
+        del answer, value
+
+
+async def _within(guard: Guard, limit: float | None, scope: str, work: Awaitable[Any]) -> Any:
+    if limit is None:
+        return await work
+    cutoff = asyncio.timeout(limit)
+    try:
+        async with cutoff:
+            return await work
+    except TimeoutError as error:
+        if cutoff.expired() and isinstance(error.__cause__ or error.__context__, asyncio.CancelledError):
+            raise TimedOut(guard.name, scope, limit) from None
+        raise
+
+
+async def _ask(
+    guard: Guard, limit: float | None, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    given = function(*args, **kwargs)
+    return await _within(guard, limit, "attempt", given) if inspect.isawaitable(given) else given
+
+
+class _ThreadWaiter:
+    """A thread in the bulkhead's queue. A raw lock, released by the grant, is the cheapest wake-up there is."""
+
+    __slots__ = ("_gate",)
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def grant(self) -> None:
+        self._gate.release()
+
+    def wait(self, seconds: float) -> bool:
+        return self._gate.acquire(timeout=seconds)
+
+
+def queue(guard: Guard, seconds: float) -> Answer:
+    bulkhead = guard.bulkhead
+    assert bulkhead is not None
+    waiter = _ThreadWaiter()
+    with guard.lock:
+        refused = bulkhead.join(waiter)
+    if refused:
+        return refused == "entered", refused
+    granted = False
+    try:
+        granted = waiter.wait(seconds)
+    except BaseException as error:
+        with guard.lock:
+            if not bulkhead.abandon(waiter):
+                bulkhead.leave()
+        return False, error
+    with guard.lock:
+        if granted or not bulkhead.abandon(waiter):
+            return True, ""
+    return False, "wait_exceeded"
+
+
+class _TaskWaiter:
+    """A task in the bulkhead's queue; granted from any thread."""
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
+
+    def grant(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:
+            # The loop is closed; its task can't run any more to give the place back.
+            return
+
+    def _wake(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self, seconds: float) -> bool:
+        await asyncio.wait([self._future], timeout=seconds)
+        return self._future.done()
+
+
+async def aqueue(guard: Guard, seconds: float) -> Answer:
+    bulkhead = guard.bulkhead
+    assert bulkhead is not None
+    waiter = _TaskWaiter()
+    with guard.lock:
+        refused = bulkhead.join(waiter)
+    if refused:
+        return refused == "entered", refused
+    try:
+        await waiter.wait(seconds)
+    except BaseException as error:
+        with guard.lock:
+            if not bulkhead.abandon(waiter):
+                bulkhead.leave()
+        return False, error
+    with guard.lock:
+        return (False, "wait_exceeded") if bulkhead.abandon(waiter) else (True, "")

@@ -1,0 +1,385 @@
+"""A guard: one dependency, its policies, its numbers. The unit that people think in."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import threading
+import time
+import unicodedata
+from collections.abc import Awaitable, Callable, Sequence
+from math import inf
+from typing import Any, ParamSpec, TypeVar
+
+from seawall.resilience import process
+from seawall.resilience import registry as registries
+from seawall.resilience.block import Blocks
+from seawall.resilience.breaker import CLOSED, Breaker, BreakerState, Change
+from seawall.resilience.bulkhead import Bulkhead, BulkheadState
+from seawall.resilience.checks import Checks
+from seawall.resilience.description import Objectives, describe
+from seawall.resilience.events import Transition
+from seawall.resilience.fallback import Fallback, StaleStore
+from seawall.resilience.hotpath import Operation
+from seawall.resilience.ledger import DEFAULT_BUCKETS, Ledger, layout_of
+from seawall.resilience.observer import Watch
+from seawall.resilience.rate_limit import RateLimit, RateLimitState
+from seawall.resilience.reading import read, snapshot
+from seawall.resilience.retry import Retry
+from seawall.resilience.retry_budget import RetryBudgetState
+from seawall.resilience.timeout import Clock, Timeout
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CRITICALITIES = ("critical", "default", "sheddable")
+_OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_POLICIES: dict[str, type] = {
+    "breaker": Breaker,
+    "retry": Retry,
+    "timeout": Timeout,
+    "bulkhead": Bulkhead,
+    "rate_limit": RateLimit,
+    "fallback": Fallback,
+}
+#: Seconds between two rounds of housekeeping, run by the first call that finds it due.
+SLICE = 1.0
+
+
+class Guard:
+    """Policies around the calls to one dependency, in this order from the outside:
+
+    fallback, total timeout, retry (with budget), breaker, rate limit, bulkhead, attempt timeout, the call.
+
+    name: 1 to 200 characters, no control characters; the ``dependency`` label of all series. Unique in a registry.
+    operations: what is asked of the dependency, each counted on its own; ``()`` means one, ``default``.
+    criticality: ``critical`` (the service is down without it), ``default``, ``sheddable``.
+    objectives: what callers are promised; alerts on error budgets follow from it.
+    buckets: upper bounds of the duration histograms, in seconds, ascending.
+    clock: seconds, monotonic. sleep / asleep: how back-off waits; tests pass their own.
+
+    Raises :class:`ConfigurationError` with all that is wrong.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        breaker: Breaker | None = None,
+        retry: Retry | None = None,
+        timeout: Timeout | None = None,
+        bulkhead: Bulkhead | None = None,
+        rate_limit: RateLimit | None = None,
+        fallback: Fallback | None = None,
+        operations: Sequence[str] = (),
+        criticality: str = "default",
+        description: str = "",
+        objectives: Objectives | None = None,
+        buckets: Sequence[float] = DEFAULT_BUCKETS,
+        registry: registries.Registry | None = None,
+        clock: Clock = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        asleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        given = (breaker, retry, timeout, bulkhead, rate_limit, fallback)
+        self.policies: dict[str, Any] = {k: v for k, v in zip(_POLICIES, given, strict=True) if v is not None}
+        _check(name, self.policies, operations, criticality, objectives, buckets)
+        self.name = name
+        self.criticality = criticality
+        self.description = description
+        self.objectives = objectives
+        self.clock = clock
+        self.sleep = sleep
+        self.asleep = asleep
+        self.retry = retry
+        self.timeout = timeout
+        self.fallback = fallback
+        self.lock = threading.RLock()
+        self.record = breaker.record if breaker else (Exception,)
+        self.ignore = breaker.ignore if breaker else ()
+        self.operations = tuple(operations) or ("default",)
+        modes = fallback.modes if fallback else ()
+        extra = [x for x, there in (("stale", "stale" in modes), ("retry_budget", retry and retry.budget)) if there]
+        self.ledger = Ledger(layout_of(self.operations, (*self.policies, *extra), modes, tuple(buckets)))
+        self.began = clock()
+        self.breaker = BreakerState(breaker, entered_at=self.began) if breaker else None
+        self.limiter = RateLimitState(rate_limit) if rate_limit else None
+        self.bulkhead = BulkheadState(bulkhead) if bulkhead else None
+        self.stale = StaleStore(fallback) if fallback and "stale" in modes else None
+        self.budget = RetryBudgetState(retry.budget) if retry and retry.budget else None
+        self.events = 0
+        self.mean_attempt = 0.0
+        self._before: tuple[float, float] = (0, 0.0)
+        self._changes: list[Change] = []
+        self._operations = {o: Operation(self, o) for o in self.operations}
+        self._blocks = Blocks(self)
+        self.registry = registry if registry is not None else registries.default_registry
+        self.registry.add(self)
+        process.remember(self)
+        self._shift_lanes()
+
+    # -- use
+
+    def operation(self, name: str) -> Operation:
+        """A declared operation. ``ConfigurationError`` names those that there are."""
+        if name not in self._operations:
+            allowed = ", ".join(self.operations)
+            checks = Checks(f"Guard {self.name}")
+            checks.fail("operation", name, allowed)
+            checks.done()
+        return self._operations[name]
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Guard a function or coroutine function."""
+        return self.operation("default")(function)
+
+    def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.operation("default").call(function, *args, **kwargs)
+
+    async def acall(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self.operation("default").acall(function, *args, **kwargs)
+
+    def __enter__(self) -> None:
+        """Guard a block: one attempt. A block can't run twice, so retry and fallback stay out."""
+        self._blocks.enter()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._blocks.leave(error)
+
+    async def __aenter__(self) -> None:
+        await self._blocks.aenter()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await self._blocks.aleave(error)
+
+    # -- what it is and how it does
+
+    @property
+    def state(self) -> str:
+        """The breaker's state; "" without a breaker."""
+        return self.breaker.state if self.breaker else ""
+
+    def describe(self) -> dict[str, Any]:
+        """This guard's part of the policy document."""
+        return describe(self)
+
+    def read(self) -> list[float]:
+        """Every number of the guard as of now, by the layout of ``ledger.layout`` (see ``ledger.py``)."""
+        return read(self)
+
+    def snapshot(self) -> dict[str, Any]:
+        """State, ratios and the last transition, for a health page. No text of any exception."""
+        return snapshot(self)
+
+    # -- operations by hand
+
+    def force(self, state: str, reason: str = "by hand") -> None:
+        """Move the breaker to ``forced_open``, ``disabled``, ``metrics_only``, or ``closed`` with an empty window."""
+        allowed = ("closed", "forced_open", "disabled", "metrics_only")
+        checks = Checks(f"Guard {self.name}")
+        checks.one_of("state", state, allowed)
+        if self.breaker is None:
+            checks.fail("breaker", None, "a guard with a breaker")
+        checks.done()
+        assert self.breaker is not None
+        with self.lock:
+            self._apply(self.breaker.force(state, reason, self.clock(), self.lane_total()))
+        self.emit_changes("")
+
+    # -- for the executors. Caller holds the lock where it says so.
+
+    def admit(self, now: float) -> tuple[int, str, float | None]:
+        """(epoch, reason, retry_after) of the breaker; reason "" means admitted. Caller holds the lock."""
+        if self.breaker is None:
+            return 1, "", None
+        reason, change = self.breaker.admit(now)
+        self._apply(change)
+        if not reason:
+            return self.breaker.epoch, "", None
+        slots = self.ledger.slots
+        slots[self.ledger.layout.at("avoided_seconds")] += self.mean_attempt
+        wait = max(0.0, self.breaker.open_until - now) if reason == "open" else None
+        return 0, reason, wait
+
+    def settle(self, epoch: int, outcome: str, error: str, now: float) -> None:
+        """Tell the breaker what an admitted attempt came to. Caller holds the lock."""
+        if self.breaker is not None:
+            self._apply(self.breaker.settle(epoch, outcome, error, now, self.lane_total()))
+            self._shift_lanes()
+
+    def wake(self) -> None:
+        assert self.bulkhead is not None
+        with self.lock:
+            self.bulkhead.wake()
+
+    def observe(self, field: str, seconds: float, *labels: str) -> int:
+        """Add to a histogram of the ledger; the slot of the bucket."""
+        return self.ledger.observe(field, seconds, *labels)
+
+    def count_rejection(self, policy: str, reason: str) -> None:
+        self.ledger.slots[self.ledger.layout.at("rejections", policy, reason)] += 1
+
+    def lane_total(self) -> float:
+        """Successes that the fast lanes have counted so far."""
+        slots = self.ledger.slots
+        return sum(sum(slots[lane.offset : lane.offset + lane.size - 1]) for lane in self._lanes())
+
+    def calls_ended(self) -> float:
+        """Calls that have ended so far: what the retry budget is a share of."""
+        calls = self.ledger.layout.calls
+        return self.lane_total() + sum(self.ledger.slots[i] for i in calls)
+
+    def housekeep(self, now: float) -> None:
+        """What is due once a slice: credit the retry budget, learn the mean attempt, let time open the breaker."""
+        with self.lock:
+            for op in self._operations.values():
+                op.tick = now + SLICE
+            if self.budget is not None:
+                self.budget.roll(now, self.calls_ended())
+            count, total = self._attempts_so_far()
+            if count > self._before[0] and self.state in ("", CLOSED):
+                self.mean_attempt = (total - self._before[1]) / (count - self._before[0])
+            self._before = (count, total)
+
+    def watch(self, operation: str) -> Watch | None:
+        """Follow this call, if an observer wants to."""
+        observer = self.registry.observer
+        if observer is None or not self.observed(observer.watching):
+            return None
+        return self.observed(observer.call_started, self, operation)
+
+    def observed(self, method: Callable[..., R], *args: Any) -> R | None:
+        """Call into an observer; what it raises is counted, not propagated."""
+        try:
+            return method(*args)
+        except Exception:
+            self.registry.count_listener_error("observer")
+            return None
+
+    def emit(self, kind: type, operation: str, **facts: Any) -> None:
+        """Build and hand out an event, if anyone listens. Never under the lock."""
+        if listeners := self.registry.listeners_of(kind):
+            self.events += 1
+            event = kind(dependency=self.name, operation=operation, number=self.events, at=self.clock(), **facts)
+            self.registry.hand_out(listeners, event)
+
+    def emit_changes(self, operation: str) -> None:
+        """Emit the transitions that were decided since; in the order in which they were."""
+        while self._changes:
+            with self.lock:
+                if not self._changes:
+                    return
+                change = self._changes.pop(0)
+            self.emit(
+                Transition,
+                operation,
+                from_state=change.from_state,
+                to_state=change.to_state,
+                reason=change.reason,
+                failure_ratio=change.failure_ratio,
+                slow_ratio=change.slow_ratio,
+                window_calls=change.window_calls,
+                failures=change.failures,
+                errors=change.errors,
+                open_for=change.open_for,
+            )
+
+    def forget_callers(self) -> None:
+        """In a forked child: the parent's callers, their permits and the locks they held are not here."""
+        self.lock = threading.RLock()
+        self.ledger.clear()
+        if self.bulkhead is not None:
+            self.bulkhead.clear()
+        if self.stale is not None:
+            self.stale.reset_lock()
+        if self.breaker is not None:
+            self.breaker.probes_out = 0
+            self.breaker.restart(0)
+        if self.budget is not None:
+            self.budget.restart()
+        self._before = (0, 0.0)
+        self._shift_lanes()
+
+    # -- inside
+
+    def _apply(self, change: Change | None) -> None:
+        """A transition: numbers, lanes, the event to come. Caller holds the lock."""
+        if change is None:
+            return
+        assert self.breaker is not None
+        layout, slots = self.ledger.layout, self.ledger.slots
+        slots[layout.at("breaker_transitions", change.from_state, change.to_state)] += 1
+        if change.recovery is not None:
+            self.observe("breaker_recovery", change.recovery)
+        if change.false_open:
+            slots[layout.at("breaker_false_opens")] += 1
+        if change.to_state == CLOSED:
+            self.breaker.restart(self.lane_total())
+        if self.registry.listeners_of(Transition):
+            self._changes.append(change)
+        self._shift_lanes()
+
+    def _shift_lanes(self) -> None:
+        """Open or shut the fast lane. Without a GIL it stays shut: its stores are only safe under one."""
+        lane = 1
+        if self.breaker is not None:
+            lane = self.breaker.epoch if self.breaker.lane_open(self.lane_total()) else 0
+        if not _GIL:
+            lane = 0
+        for op in self._operations.values():
+            op.lane = lane
+
+    def refresh_observer(self) -> None:
+        """The registry's observer changed."""
+        observer = self.registry.observer
+        for op in self._operations.values():
+            op.watching = self._ask_observer if observer is not None else None
+
+    def _ask_observer(self) -> bool:
+        observer = self.registry.observer
+        return observer is not None and bool(self.observed(observer.watching))
+
+    def _lanes(self) -> Any:
+        return self.ledger.layout.lanes.values()
+
+    def _attempts_so_far(self) -> tuple[float, float]:
+        slots, layout = self.ledger.slots, self.ledger.layout
+        count, seconds = self.lane_total(), sum(slots[lane.offset + lane.size - 1] for lane in self._lanes())
+        for operation in self.operations:
+            entry = layout.entry("attempt_duration", operation)
+            count += sum(slots[entry.offset : entry.offset + entry.size - 1])
+            seconds += slots[entry.offset + entry.size - 1]
+        return count, seconds
+
+
+_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def _check(
+    name: object,
+    policies: dict[str, Any],
+    operations: Sequence[str],
+    criticality: str,
+    objectives: object,
+    buckets: Sequence[float],
+) -> None:
+    checks = Checks(f"Guard {name!r}")
+    bad_name = not isinstance(name, str) or not 1 <= len(name) <= 200
+    if bad_name or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in str(name)):
+        checks.fail("name", name, "1 to 200 characters, none of them a control character or surrogate")
+    for key, policy in policies.items():
+        if not isinstance(policy, _POLICIES[key]):
+            checks.fail(key, policy, f"a {_POLICIES[key].__name__}, or None")
+    for operation in operations:
+        if not isinstance(operation, str) or not _OPERATION.fullmatch(operation):
+            checks.fail("operations", operation, "[A-Za-z0-9_.-], 1 to 64 characters")
+    if len(set(operations)) != len(operations):
+        checks.fail("operations", tuple(operations), "each name once")
+    checks.one_of("criticality", criticality, CRITICALITIES)
+    if objectives is not None and not isinstance(objectives, Objectives):
+        checks.fail("objectives", objectives, "an Objectives, or None")
+    ascending = len(buckets) > 0 and all(a < b for a, b in zip(buckets, buckets[1:], strict=False))
+    if not ascending or not all(isinstance(b, int | float) and 0 < b < inf for b in buckets):
+        checks.fail("buckets", tuple(buckets), "ascending numbers of seconds above 0")
+    checks.done()

@@ -1,0 +1,113 @@
+"""The registry: the guards of a service by name, who listens to them, and the document that describes them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from seawall.resilience.description import document
+from seawall.resilience.errors import ConfigurationError
+from seawall.resilience.events import EVENT_TYPES, Event, Listener
+from seawall.resilience.observer import Observer
+
+if TYPE_CHECKING:
+    from seawall.resilience.guard import Guard
+
+_log = logging.getLogger("seawall")
+
+
+class Registry:
+    """Guards by name. ``service`` names the whole in the policy document.
+
+    Listeners run in the caller's thread or task, after all locks are released. One that raises is counted in
+    ``listener_errors``, logged once, and the call goes on.
+    """
+
+    def __init__(self, service: str = "service") -> None:
+        self.service = service
+        self.observer: Observer | None = None
+        self.listener_errors: dict[str, int] = {}
+        self._guards: dict[str, Guard] = {}
+        self._listeners: dict[Listener, tuple[str, tuple[type, ...]]] = {}
+        self._by_type: dict[type, tuple[tuple[str, Listener], ...]] = {}
+        self._lock = threading.Lock()
+
+    def guard(self, name: str, **settings: Any) -> Guard:
+        """Build a guard in this registry; settings as of :class:`Guard`."""
+        from seawall.resilience.guard import Guard
+
+        return Guard(name, registry=self, **settings)
+
+    def add(self, guard: Guard) -> None:
+        """Called by the guard when it is built. ``ConfigurationError`` when the name is taken."""
+        with self._lock:
+            if guard.name in self._guards:
+                raise ConfigurationError(
+                    [f"Registry {self.service!r} has a guard named {guard.name!r} already; allowed: each name once"]
+                )
+            self._guards = {**self._guards, guard.name: guard}
+        guard.refresh_observer()
+
+    def remove(self, name: str) -> None:
+        """Forget a guard: its series end with the next scrape."""
+        with self._lock:
+            self._guards = {k: v for k, v in self._guards.items() if k != name}
+
+    def get(self, name: str) -> Guard | None:
+        return self._guards.get(name)
+
+    def __iter__(self) -> Iterator[Guard]:
+        return iter(self._guards.values())
+
+    def __len__(self) -> int:
+        return len(self._guards)
+
+    def describe(self) -> dict[str, Any]:
+        """The policy document, guards by name."""
+        return document(self.service, self)
+
+    def subscribe(self, listener: Listener, *, name: str = "", events: Sequence[type] = ()) -> None:
+        """Hand events of these types (all, when none is named) to ``listener``. ``name`` labels its errors."""
+        label = name or str(getattr(listener, "__qualname__", type(listener).__name__))
+        with self._lock:
+            self._listeners = {**self._listeners, listener: (label, tuple(events) or EVENT_TYPES)}
+            self._index()
+
+    def unsubscribe(self, listener: Listener) -> None:
+        with self._lock:
+            self._listeners = {k: v for k, v in self._listeners.items() if k != listener}
+            self._index()
+
+    def observe(self, observer: Observer | None) -> None:
+        """Let ``observer`` follow calls (see ``observer.py``); ``None`` ends it."""
+        self.observer = observer
+        for guard in self:
+            guard.refresh_observer()
+
+    def listeners_of(self, kind: type) -> tuple[tuple[str, Listener], ...]:
+        return self._by_type.get(kind, ())
+
+    def hand_out(self, listeners: tuple[tuple[str, Listener], ...], event: Event) -> None:
+        for name, listener in listeners:
+            try:
+                listener(event)
+            except Exception as error:
+                self.count_listener_error(name, error)
+
+    def count_listener_error(self, name: str, error: BaseException | None = None) -> None:
+        first = name not in self.listener_errors
+        self.listener_errors[name] = self.listener_errors.get(name, 0) + 1
+        if first:
+            kind = type(error).__name__ if error else "an exception"
+            _log.warning("listener %s raised %s; further errors are counted, not logged", name, kind)
+
+    def _index(self) -> None:
+        self._by_type = {
+            kind: tuple((name, listener) for listener, (name, kinds) in self._listeners.items() if kind in kinds)
+            for kind in EVENT_TYPES
+        }
+
+
+default_registry = Registry()

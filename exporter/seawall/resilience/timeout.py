@@ -1,0 +1,67 @@
+"""Timeouts: settings, and the deadline that nested guards inherit through a context variable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+
+from seawall.resilience.checks import Checks
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeout:
+    """Bound how long callers wait, in seconds; ``None``: no bound. At least one of the two is set.
+
+    attempt: one attempt. total: the whole call with its retries and waits.
+
+    In ``async def`` the attempt is cancelled when its time is over. Python can't interrupt a thread: in ``def``
+    no attempt and no wait begins that the total can't hold, :func:`remaining` tells the function how long it may
+    take (for its socket timeout), and an answer that comes too late is returned and counted as ``slow``.
+    """
+
+    attempt: float | None = None
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        checks = Checks("Timeout")
+        attempt = checks.number("attempt", self.attempt, above=0, optional=True)
+        total = checks.number("total", self.total, above=0, optional=True)
+        if self.attempt is None and self.total is None:
+            checks.fail("attempt", None, "a number in attempt, in total, or in both")
+        if attempt and total and self.attempt is not None and self.total is not None and self.attempt > self.total:
+            checks.fail("attempt", self.attempt, f"at most the total, {self.total:g}")
+        checks.done()
+
+    @property
+    def first(self) -> tuple[float, str]:
+        """(seconds, scope) that bound the first attempt."""
+        if self.attempt is not None:
+            return self.attempt, "attempt"
+        assert self.total is not None
+        return self.total, "total"
+
+    def describe(self) -> dict[str, object]:
+        return {"attempt": self.attempt, "total": self.total}
+
+
+#: (deadline, clock it is read on) of the innermost guard around the current code.
+deadline: ContextVar[tuple[float, Clock] | None] = ContextVar("seawall_deadline", default=None)
+
+
+def remaining() -> float | None:
+    """Seconds left until the deadline of the guards around this code, never below 0; ``None`` without one."""
+    at = deadline.get()
+    if at is None:
+        return None
+    return max(0.0, at[0] - at[1]())
+
+
+def reset_deadline(token: Token[tuple[float, Clock] | None]) -> None:
+    try:
+        deadline.reset(token)
+    except ValueError:
+        # A coroutine that is closed from another context: its own context is gone with it.
+        return
