@@ -1,0 +1,124 @@
+"""The exporter as an ASGI application: seven paths, GET and HEAD only."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from seawall.exporter import pages, readiness
+from seawall.exporter.negotiation import wants_gzip, wants_openmetrics
+from seawall.resilience import Registry
+from seawall.telemetry import exposition
+from seawall.telemetry.dropped import Dropped
+from seawall.telemetry.page import MetricsPage
+from seawall.telemetry.service import Service
+from seawall.telemetry.source import Source
+
+METRICS: Final = "/metrics"
+LIVE: Final = "/api/health/live"
+READY: Final = "/api/health/ready"
+RESILIENCE: Final = "/api/health/resilience"
+NUMBERS: Final = "/api/health/metrics"
+DEPENDENCIES: Final = "/api/health/dependencies"
+POLICIES: Final = "/api/policies"
+PATHS: Final = (METRICS, LIVE, READY, RESILIENCE, NUMBERS, DEPENDENCIES, POLICIES)
+
+#: Below this a compressed page is hardly smaller.
+_GZIP_FROM = 1024
+#: A higher level costs many times the rendering and saves little.
+_GZIP_LEVEL = 1
+_SAFE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def create_app(
+    registry: Registry,
+    *,
+    service: Service | None = None,
+    metrics: CollectorRegistry | None = None,
+    checks: Mapping[str, readiness.Check] | None = None,
+    dropped: Dropped | None = None,
+) -> Starlette:
+    """The application over a registry's guards.
+
+    ``metrics`` is a prometheus_client registry whose families come out on the same page. ``checks`` are the
+    service's own questions for readiness. ``dropped`` is shared with whatever else may lose telemetry.
+    """
+    exporter = _Exporter(registry, service, metrics, dict(checks or {}), dropped)
+    endpoints = {
+        METRICS: exporter.metrics,
+        LIVE: exporter.live,
+        READY: exporter.ready,
+        RESILIENCE: exporter.resilience,
+        NUMBERS: exporter.numbers,
+        DEPENDENCIES: exporter.dependencies,
+        POLICIES: exporter.policies,
+    }
+    routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
+    return Starlette(routes=routes, exception_handlers={Exception: _failed})
+
+
+class _Exporter:
+    """The endpoints. Those that read ledgers are plain functions: Starlette keeps them off the event loop."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        service: Service | None,
+        metrics: CollectorRegistry | None,
+        checks: dict[str, readiness.Check],
+        dropped: Dropped | None,
+    ) -> None:
+        self._registry = registry
+        self._checks = checks
+        self._source = Source(registry, service=service, dropped=dropped)
+        self._page = MetricsPage(self._source, metrics)
+
+    def metrics(self, request: Request) -> Response:
+        openmetrics = wants_openmetrics(_joined(request, "accept"))
+        body = self._page.openmetrics() if openmetrics else self._page.text()
+        headers = {**_SAFE, "Vary": "Accept, Accept-Encoding"}
+        headers["Content-Type"] = exposition.OPENMETRICS if openmetrics else exposition.TEXT
+        if len(body) >= _GZIP_FROM and wants_gzip(_joined(request, "accept-encoding")):
+            body = gzip.compress(body, _GZIP_LEVEL)
+            headers["Content-Encoding"] = "gzip"
+        return Response(body, headers=headers)
+
+    async def live(self, request: Request) -> Response:
+        return _json({"status": "alive"})
+
+    async def ready(self, request: Request) -> Response:
+        checks = await readiness.answers(self._checks)
+        ready, document = pages.readiness(self._registry, checks)
+        return _json(document, 200 if ready else 503)
+
+    def resilience(self, request: Request) -> Response:
+        return _json(pages.resilience(self._registry))
+
+    def numbers(self, request: Request) -> Response:
+        return _json(pages.numbers(self._source))
+
+    def dependencies(self, request: Request) -> Response:
+        return _json(pages.dependencies(self._registry))
+
+    def policies(self, request: Request) -> Response:
+        return _json(self._registry.describe())
+
+
+def _joined(request: Request, header: str) -> str:
+    return ",".join(request.headers.getlist(header))
+
+
+def _json(document: object, status: int = 200) -> Response:
+    return Response(json.dumps(document), status, {**_SAFE, "Content-Type": "application/json"})
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _json({"status": "error"}, 500)

@@ -1,0 +1,8 @@
+"""Start everything around a registry with one call."""
+
+from seawall.exporter import ExporterSettings
+from seawall.startup.app import AppStartup, install
+from seawall.startup.manager import ResilienceManager
+from seawall.telemetry.otlp import OtlpSettings
+
+__all__ = ["AppStartup", "ExporterSettings", "OtlpSettings", "ResilienceManager", "install"]

@@ -1,0 +1,77 @@
+"""Gathers what a scrape reports: one view per guard, and the rows beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from seawall.resilience import Guard, Registry
+from seawall.resilience.ledger import Exemplar, Layout
+from seawall.telemetry.dropped import Dropped
+from seawall.telemetry.rows import Row, identity_rows, own_rows, policy_rows
+from seawall.telemetry.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One guard at one moment. ``error_names`` belongs to the reading: names seen later are in the next."""
+
+    guard: Guard
+    name: str
+    layout: Layout
+    reading: Sequence[float]
+    error_names: tuple[str | None, ...]
+    exemplars: Mapping[int, Exemplar]
+    rows: tuple[Row, ...]
+
+
+class Source:
+    """Reads a registry's guards. A guard that can't be read is left out and counted, the rest is reported."""
+
+    def __init__(
+        self, registry: Registry, *, service: Service | None = None, dropped: Dropped | None = None
+    ) -> None:
+        self.registry = registry
+        self.dropped = dropped if dropped is not None else Dropped()
+        self.identity = identity_rows(service)
+        self._rows: dict[str, tuple[tuple[object, ...], tuple[Row, ...]]] = {}
+
+    def views(self) -> list[View]:
+        """The guards, by name, as they are now."""
+        views = []
+        for guard in sorted(self.registry, key=lambda g: g.name):
+            try:
+                views.append(self._view(guard))
+            except Exception:  # noqa: BLE001 - one bad guard must not empty the page
+                self.dropped.add("series", "guard_failed")
+        if len(self._rows) > len(views):
+            present = {view.name for view in views}
+            self._rows = {name: kept for name, kept in self._rows.items() if name in present}
+        return views
+
+    def own(self) -> tuple[Row, ...]:
+        """Telemetry's own counters; read them last, so that losses of this very scrape are in it."""
+        return own_rows(self.dropped.counts(), dict(self.registry.listener_errors))
+
+    def _view(self, guard: Guard) -> View:
+        ledger = guard.ledger
+        names = tuple(ledger.error_names)
+        return View(
+            guard=guard,
+            name=guard.name,
+            layout=ledger.layout,
+            reading=guard.read(),
+            error_names=names,
+            exemplars=dict(ledger.exemplars),
+            rows=self._policy_rows(guard),
+        )
+
+    def _policy_rows(self, guard: Guard) -> tuple[Row, ...]:
+        """Rows of the settings, described anew only when a policy was replaced."""
+        settings: tuple[object, ...] = (guard, *guard.policies.values())
+        kept = self._rows.get(guard.name)
+        if kept is not None and kept[0] == settings:
+            return kept[1]
+        rows = policy_rows(guard.describe())
+        self._rows[guard.name] = (settings, rows)
+        return rows
