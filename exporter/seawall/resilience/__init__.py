@@ -1,11 +1,11 @@
 """The core: policies, guards, registry, and the ledger they write. Standard library only.
 
-    from seawall.resilience import Breaker, Fallback, Guard, Retry, Timeout
+from seawall.resilience import Breaker, Fallback, Guard, Retry, Timeout
 
-    bank = Guard("bank-api", breaker=Breaker(), retry=Retry(), timeout=Timeout(attempt=1.0, total=3.0))
+bank = Guard("bank-api", breaker=Breaker(), retry=Retry(), timeout=Timeout(attempt=1.0, total=3.0))
 
-    @bank
-    async def statements(account: str) -> list[dict]: ...
+@bank
+async def statements(account: str) -> list[dict]: ...
 """
 
 from seawall.resilience.breaker import Breaker

@@ -1,7 +1,9 @@
 """Timeouts of coroutines, one event loop timer for all calls with the same limit.
 
-A fixed limit makes deadlines first-in first-out: the timer sleeps until the oldest one, and a call that ends in
-time only marks its entry. The rules of cancellation (who asked, ``uncancel``) are those of ``asyncio.timeout``.
+A fixed limit makes deadlines first-in first-out: the timer sleeps until the oldest one, and a call that ends
+in
+time only marks its entry. The rules of cancellation (who asked, ``uncancel``) are those of
+``asyncio.timeout``.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ class Expiry:
             task.cancel()
 
     def ours(self) -> bool:
-        """After the call, if it fired: whether the cancellation that arrived is this timeout and no one else's."""
+        """After the call, if it fired: whether the cancellation that came is this one and no one else's."""
         task, self._owner = self._owner, None
         return task is not None and task.uncancel() <= self.cancelling
 

@@ -1,6 +1,7 @@
 """``with guard:`` and ``async with guard:``: one attempt around a block of code.
 
-A block can't run twice, so retry and fallback stay out; breaker, rate limit, bulkhead and deadline are as ever.
+A block can't run twice, so retry and fallback stay out; breaker, rate limit, bulkhead and deadline are as
+ever.
 In ``async with`` the timeouts cancel the block, as ``asyncio.timeout`` does.
 """
 
@@ -11,9 +12,10 @@ from collections.abc import Generator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from seawall.resilience.attempt import ATTEMPT, SLEEP, Answer, Step
 from seawall.resilience.drivers import aqueue, queue
 from seawall.resilience.errors import TimedOut
-from seawall.resilience.journey import ATTEMPT, SLEEP, Answer, Journey, Step
+from seawall.resilience.journey import Journey
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
@@ -37,9 +39,12 @@ class Blocks:
         travel = self._journey()
         kind, limit, scope = _advance(travel, None)
         while kind != ATTEMPT:
-            answer: Answer
+            answer: Answer = (True, None)
             try:
-                answer = (True, guard.sleep(limit or 0.0)) if kind == SLEEP else queue(guard, limit or 0.0)
+                if kind == SLEEP:
+                    guard.sleep(limit or 0.0)
+                else:
+                    answer = queue(guard, limit or 0.0)
             except BaseException as error:
                 answer = False, error
             kind, limit, scope = _advance(travel, answer)
@@ -50,9 +55,12 @@ class Blocks:
         travel = self._journey()
         kind, limit, scope = _advance(travel, None)
         while kind != ATTEMPT:
-            answer: Answer
+            answer: Answer = (True, None)
             try:
-                answer = (True, await guard.asleep(limit or 0.0)) if kind == SLEEP else await aqueue(guard, limit or 0.0)
+                if kind == SLEEP:
+                    await guard.asleep(limit or 0.0)
+                else:
+                    answer = await aqueue(guard, limit or 0.0)
             except BaseException as error:
                 answer = False, error
             kind, limit, scope = _advance(travel, answer)

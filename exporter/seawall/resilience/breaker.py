@@ -1,4 +1,5 @@
-"""Circuit breaker: settings, and the pure state that decides. Caller holds the guard's lock; time is passed in.
+"""Circuit breaker: settings, and the pure state that decides. Caller holds the guard's lock; time is passed
+in.
 
 The count window holds the last ``window_calls`` results. A result's place in it is its sequence number in the
 epoch: successes of the fast lane are counted by the ledger anyway, so that only failures and slow calls are
@@ -21,9 +22,11 @@ CLOSED, OPEN, HALF_OPEN, FORCED_OPEN, DISABLED, METRICS_ONLY = BREAKER_STATES
 class Breaker:
     """Stop asking a dependency that fails.
 
-    failure_ratio: share of failures in the window that opens it, in (0, 1]. 0.5 as in resilience4j and Polly 7.
+    failure_ratio: share of failures in the window that opens it, in (0, 1]. 0.5 as in resilience4j and Polly
+    7.
     window_calls: the window, in calls. 100 as in resilience4j.
-    minimum_calls: results needed before a ratio counts, at most ``window_calls``. 10: one failure at start is noise.
+    minimum_calls: results needed before a ratio counts, at most ``window_calls``. 10: one failure at start
+    is noise.
     open_for: seconds it stays open before it asks again. 30: longer than most restarts, shorter than a page.
     half_open_permits: probes admitted when it asks again, exactly. 3: one success can be luck.
     half_open_max_wait: seconds after which a half-open round whose probes never answered counts as failed.
@@ -75,7 +78,10 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A transition that was decided, with the window it rests on. ``recovery``: seconds since it first opened."""
+    """A transition that was decided, with the window it rests on.
+
+    ``recovery``: seconds since it first opened.
+    """
 
     from_state: str
     to_state: str
@@ -117,7 +123,10 @@ class BreakerState:
     _slow: deque[int] = field(default_factory=deque)
 
     def admit(self, now: float) -> tuple[str, Change | None]:
-        """Ask for one attempt: ("", ...) when admitted, else the reason. A probe holds a permit until settled."""
+        """Ask for one attempt: ("", ...) when admitted, else the reason.
+
+        A probe holds a permit until settled.
+        """
         change = None
         if self.state == OPEN:
             if now < self.open_until:
@@ -156,7 +165,7 @@ class BreakerState:
         return self._evaluate(number, now) if self.state == CLOSED else None
 
     def lane_open(self, lane: float) -> bool:
-        """Whether successes may skip :meth:`settle`: they can't be what makes ``minimum_calls`` and opens it."""
+        """Whether successes may skip :meth:`settle`: none can make ``minimum_calls`` and open it."""
         if self.state == DISABLED:
             return True
         if self.state != CLOSED:

@@ -33,19 +33,22 @@ class Checks:
         if value is None and optional:
             return True
         kinds: tuple[type, ...] = (int,) if whole else (int, float)
-        good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
-        if isinstance(value, int | float) and good:
-            good = (
-                (above is None or value > above)
-                and (at_least is None or value >= at_least)
-                and (at_most is None or value <= at_most)
-            )
+        good = (
+            isinstance(value, int | float)
+            and isinstance(value, kinds)
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+            and (above is None or value > above)
+            and (at_least is None or value >= at_least)
+            and (at_most is None or value <= at_most)
+        )
         if not good:
             bounds = [f"> {above:g}"] if above is not None else []
             bounds += [f">= {at_least:g}"] if at_least is not None else []
             bounds += [f"<= {at_most:g}"] if at_most is not None else []
             kind = "a whole number" if whole else "a number"
-            self.fail(setting, value, " ".join([kind, " and ".join(bounds)]).strip() + (", or None" if optional else ""))
+            allowed = f"{kind} {' and '.join(bounds)}".strip()
+            self.fail(setting, value, f"{allowed}, or None" if optional else allowed)
         return good
 
     def one_of(self, setting: str, value: object, allowed: Iterable[str]) -> None:

@@ -20,7 +20,8 @@ SCHEMA = "seawall.policies/1"
 class Objectives:
     """What callers are promised, as shares of calls in (0, 1); ``None``: no promise.
 
-    success: calls that do not end in failure, timeout or rejection. undegraded: calls not served by a fallback.
+    success: calls that do not end in failure, timeout or rejection. undegraded: calls not served by a
+    fallback.
     """
 
     success: float | None = None

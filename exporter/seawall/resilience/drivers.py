@@ -8,8 +8,8 @@ import threading
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from seawall.resilience.attempt import ASK, ATTEMPT, QUEUE, SLEEP, Answer, Step
 from seawall.resilience.errors import TimedOut
-from seawall.resilience.journey import ASK, ATTEMPT, QUEUE, SLEEP, Answer, Step
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
@@ -29,7 +29,8 @@ def drive(
                 if kind == ATTEMPT:
                     answer = True, function(*args, **kwargs)
                 elif kind == SLEEP:
-                    answer = True, guard.sleep(limit or 0.0)
+                    guard.sleep(limit or 0.0)
+                    answer = True, None
                 elif kind == QUEUE:
                     answer = queue(guard, limit or 0.0)
                 else:
@@ -65,7 +66,8 @@ async def adrive(
                 if kind == ATTEMPT:
                     answer = True, await _within(guard, limit, what, function(*args, **kwargs))
                 elif kind == SLEEP:
-                    answer = True, await guard.asleep(limit or 0.0)
+                    await guard.asleep(limit or 0.0)
+                    answer = True, None
                 elif kind == QUEUE:
                     answer = await aqueue(guard, limit or 0.0)
                 else:
@@ -100,14 +102,21 @@ async def _within(guard: Guard, limit: float | None, scope: str, work: Awaitable
 
 
 async def _ask(
-    guard: Guard, limit: float | None, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    guard: Guard,
+    limit: float | None,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> Any:
     given = function(*args, **kwargs)
     return await _within(guard, limit, "attempt", given) if inspect.isawaitable(given) else given
 
 
 class _ThreadWaiter:
-    """A thread in the bulkhead's queue. A raw lock, released by the grant, is the cheapest wake-up there is."""
+    """A thread in the bulkhead's queue.
+
+    A raw lock, released by the grant, is the cheapest wake-up there is.
+    """
 
     __slots__ = ("_gate",)
 

@@ -1,6 +1,7 @@
 """What a guard raises of its own accord.
 
-Every error is safe to show: none of them ever holds a host name, an argument or the text of an inner exception.
+Every error is safe to show: none of them ever holds a host name, an argument or the text of an inner
+exception.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ class ResilienceError(Exception):
 
 
 class Rejected(ResilienceError):
-    """A policy shed the call: the dependency was not asked. ``retry_after`` in seconds, ``None`` if unknown."""
+    """A policy shed the call: the dependency was not asked.
+
+    ``retry_after`` in seconds, ``None`` if unknown.
+    """
 
     message_key = "resilience.rejected"
 
@@ -80,13 +84,16 @@ class RateLimited(Rejected):
 
 
 class RetryBudgetExhausted(Rejected):
-    """A retry was due and the budget had none left; raised only where no exception of the dependency is at hand."""
+    """A retry was due and the budget had none left; only where no exception of the dependency is at hand."""
 
     message_key = "resilience.retry_budget_exhausted"
 
 
 class TimedOut(ResilienceError, TimeoutError):
-    """The attempt, or the whole call, took longer than ``limit`` seconds. ``scope``: ``attempt`` or ``total``."""
+    """The attempt, or the whole call, took longer than ``limit`` seconds.
+
+    ``scope``: ``attempt`` or ``total``.
+    """
 
     message_key = "resilience.timed_out"
     user_message = "This took longer than it may. Please try again later."

@@ -65,7 +65,10 @@ class CallRejected(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDegraded(_Event):
-    """A fallback was asked. ``outcome``: ``served`` or ``failed``; ``stale_age`` in seconds for mode ``stale``."""
+    """A fallback was asked.
+
+    ``outcome``: ``served`` or ``failed``; ``stale_age`` in seconds for mode ``stale``.
+    """
 
     mode: str
     outcome: str

@@ -33,7 +33,8 @@ class Fallback:
 
     on: exception types that bring the fallback, rejections and timeouts of the guard among them.
     timeout: seconds that ``alternative`` or ``queue`` may take (``async def`` only).
-    key: of a call's arguments, for ``stale_for``; by default the arguments themselves, which must be hashable.
+    key: of a call's arguments, for ``stale_for``; by default the arguments themselves, which must be
+    hashable.
     capacity: answers kept for ``stale_for``, the least recently written leave first.
     """
 
@@ -87,7 +88,9 @@ class StaleStore:
             return operation, self.settings.key(*args, **kwargs)
         return (operation, args, tuple(sorted(kwargs.items()))) if kwargs else (operation, args)
 
-    def keep(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, now: float) -> None:
+    def keep(
+        self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, now: float
+    ) -> None:
         try:
             key = self.key(operation, args, kwargs)
             with self._lock:
@@ -98,7 +101,9 @@ class StaleStore:
         except TypeError:
             return
 
-    def get(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], now: float) -> tuple[Any, float] | None:
+    def get(
+        self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], now: float
+    ) -> tuple[Any, float] | None:
         """(value, age in seconds) of an answer that is young enough."""
         try:
             with self._lock:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import threading
 import time
-import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
-from math import inf
 from typing import Any, ParamSpec, TypeVar
 
 from seawall.resilience import process
 from seawall.resilience import registry as registries
 from seawall.resilience.block import Blocks
-from seawall.resilience.breaker import CLOSED, Breaker, BreakerState, Change
+from seawall.resilience.breaker import CLOSED, FORCED_OPEN, OPEN, Breaker, BreakerState, Change
 from seawall.resilience.bulkhead import Bulkhead, BulkheadState
 from seawall.resilience.checks import Checks
 from seawall.resilience.description import Objectives, describe
-from seawall.resilience.events import Transition
 from seawall.resilience.fallback import Fallback, StaleStore
+from seawall.resilience.guard_checks import POLICIES, check_guard
 from seawall.resilience.hotpath import Operation
 from seawall.resilience.ledger import DEFAULT_BUCKETS, Ledger, layout_of
-from seawall.resilience.observer import Watch
 from seawall.resilience.rate_limit import RateLimit, RateLimitState
 from seawall.resilience.reading import read, snapshot
+from seawall.resilience.reporting import Reporter
 from seawall.resilience.retry import Retry
 from seawall.resilience.retry_budget import RetryBudgetState
 from seawall.resilience.timeout import Clock, Timeout
@@ -33,16 +30,6 @@ from seawall.resilience.timeout import Clock, Timeout
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CRITICALITIES = ("critical", "default", "sheddable")
-_OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_POLICIES: dict[str, type] = {
-    "breaker": Breaker,
-    "retry": Retry,
-    "timeout": Timeout,
-    "bulkhead": Bulkhead,
-    "rate_limit": RateLimit,
-    "fallback": Fallback,
-}
 #: Seconds between two rounds of housekeeping, run by the first call that finds it due.
 SLICE = 1.0
 
@@ -52,7 +39,8 @@ class Guard:
 
     fallback, total timeout, retry (with budget), breaker, rate limit, bulkhead, attempt timeout, the call.
 
-    name: 1 to 200 characters, no control characters; the ``dependency`` label of all series. Unique in a registry.
+    name: 1 to 200 characters, no control characters; the ``dependency`` label of all series. Unique in a
+    registry.
     operations: what is asked of the dependency, each counted on its own; ``()`` means one, ``default``.
     criticality: ``critical`` (the service is down without it), ``default``, ``sheddable``.
     objectives: what callers are promised; alerts on error budgets follow from it.
@@ -83,8 +71,8 @@ class Guard:
         asleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         given = (breaker, retry, timeout, bulkhead, rate_limit, fallback)
-        self.policies: dict[str, Any] = {k: v for k, v in zip(_POLICIES, given, strict=True) if v is not None}
-        _check(name, self.policies, operations, criticality, objectives, buckets)
+        self.policies: dict[str, Any] = {k: v for k, v in zip(POLICIES, given, strict=True) if v is not None}
+        check_guard(name, self.policies, operations, criticality, objectives, buckets)
         self.name = name
         self.criticality = criticality
         self.description = description
@@ -100,7 +88,9 @@ class Guard:
         self.ignore = breaker.ignore if breaker else ()
         self.operations = tuple(operations) or ("default",)
         modes = fallback.modes if fallback else ()
-        extra = [x for x, there in (("stale", "stale" in modes), ("retry_budget", retry and retry.budget)) if there]
+        extra = [
+            x for x, there in (("stale", "stale" in modes), ("retry_budget", retry and retry.budget)) if there
+        ]
         self.ledger = Ledger(layout_of(self.operations, (*self.policies, *extra), modes, tuple(buckets)))
         self.began = clock()
         self.breaker = BreakerState(breaker, entered_at=self.began) if breaker else None
@@ -108,16 +98,15 @@ class Guard:
         self.bulkhead = BulkheadState(bulkhead) if bulkhead else None
         self.stale = StaleStore(fallback) if fallback and "stale" in modes else None
         self.budget = RetryBudgetState(retry.budget) if retry and retry.budget else None
-        self.events = 0
+        registry = registry if registry is not None else registries.default_registry
+        self.report = Reporter(self, registry)
         self.mean_attempt = 0.0
         self._before: tuple[float, float] = (0, 0.0)
-        self._changes: list[Change] = []
         self._operations = {o: Operation(self, o) for o in self.operations}
         self._blocks = Blocks(self)
-        self.registry = registry if registry is not None else registries.default_registry
-        self.registry.add(self)
-        process.remember(self)
         self._shift_lanes()
+        registry.add(self)
+        process.remember(self)
 
     # -- use
 
@@ -175,7 +164,7 @@ class Guard:
     # -- operations by hand
 
     def force(self, state: str, reason: str = "by hand") -> None:
-        """Move the breaker to ``forced_open``, ``disabled``, ``metrics_only``, or ``closed`` with an empty window."""
+        """Move the breaker to ``forced_open``, ``disabled``, ``metrics_only``, or ``closed`` and empty."""
         allowed = ("closed", "forced_open", "disabled", "metrics_only")
         checks = Checks(f"Guard {self.name}")
         checks.one_of("state", state, allowed)
@@ -185,7 +174,7 @@ class Guard:
         assert self.breaker is not None
         with self.lock:
             self._apply(self.breaker.force(state, reason, self.clock(), self.lane_total()))
-        self.emit_changes("")
+        self.report.transitions("")
 
     # -- for the executors. Caller holds the lock where it says so.
 
@@ -201,6 +190,13 @@ class Guard:
         slots[self.ledger.layout.at("avoided_seconds")] += self.mean_attempt
         wait = max(0.0, self.breaker.open_until - now) if reason == "open" else None
         return 0, reason, wait
+
+    def shut(self, now: float) -> bool:
+        """Whether the breaker would reject a call that came now."""
+        breaker = self.breaker
+        if breaker is None:
+            return False
+        return breaker.state == FORCED_OPEN or (breaker.state == OPEN and now < breaker.open_until)
 
     def settle(self, epoch: int, outcome: str, error: str, now: float) -> None:
         """Tell the breaker what an admitted attempt came to. Caller holds the lock."""
@@ -231,59 +227,13 @@ class Guard:
         return self.lane_total() + sum(self.ledger.slots[i] for i in calls)
 
     def housekeep(self, now: float) -> None:
-        """What is due once a slice: credit the retry budget, learn the mean attempt, let time open the breaker."""
+        """What is due once a slice: credit the retry budget, learn the mean attempt time."""
         with self.lock:
             for op in self._operations.values():
                 op.tick = now + SLICE
             if self.budget is not None:
                 self.budget.roll(now, self.calls_ended())
-            count, total = self._attempts_so_far()
-            if count > self._before[0] and self.state in ("", CLOSED):
-                self.mean_attempt = (total - self._before[1]) / (count - self._before[0])
-            self._before = (count, total)
-
-    def watch(self, operation: str) -> Watch | None:
-        """Follow this call, if an observer wants to."""
-        observer = self.registry.observer
-        if observer is None or not self.observed(observer.watching):
-            return None
-        return self.observed(observer.call_started, self, operation)
-
-    def observed(self, method: Callable[..., R], *args: Any) -> R | None:
-        """Call into an observer; what it raises is counted, not propagated."""
-        try:
-            return method(*args)
-        except Exception:
-            self.registry.count_listener_error("observer")
-            return None
-
-    def emit(self, kind: type, operation: str, **facts: Any) -> None:
-        """Build and hand out an event, if anyone listens. Never under the lock."""
-        if listeners := self.registry.listeners_of(kind):
-            self.events += 1
-            event = kind(dependency=self.name, operation=operation, number=self.events, at=self.clock(), **facts)
-            self.registry.hand_out(listeners, event)
-
-    def emit_changes(self, operation: str) -> None:
-        """Emit the transitions that were decided since; in the order in which they were."""
-        while self._changes:
-            with self.lock:
-                if not self._changes:
-                    return
-                change = self._changes.pop(0)
-            self.emit(
-                Transition,
-                operation,
-                from_state=change.from_state,
-                to_state=change.to_state,
-                reason=change.reason,
-                failure_ratio=change.failure_ratio,
-                slow_ratio=change.slow_ratio,
-                window_calls=change.window_calls,
-                failures=change.failures,
-                errors=change.errors,
-                open_for=change.open_for,
-            )
+            self._learn_mean()
 
     def forget_callers(self) -> None:
         """In a forked child: the parent's callers, their permits and the locks they held are not here."""
@@ -316,9 +266,17 @@ class Guard:
             slots[layout.at("breaker_false_opens")] += 1
         if change.to_state == CLOSED:
             self.breaker.restart(self.lane_total())
-        if self.registry.listeners_of(Transition):
-            self._changes.append(change)
+        if change.to_state == OPEN:
+            self._learn_mean()
+        self.report.decided(change)
         self._shift_lanes()
+
+    def _learn_mean(self) -> None:
+        """The mean attempt time since it was last learned; stays while nothing was asked."""
+        count, total = self._attempts_so_far()
+        if count > self._before[0]:
+            self.mean_attempt = (total - self._before[1]) / (count - self._before[0])
+        self._before = (count, total)
 
     def _shift_lanes(self) -> None:
         """Open or shut the fast lane. Without a GIL it stays shut: its stores are only safe under one."""
@@ -330,15 +288,10 @@ class Guard:
         for op in self._operations.values():
             op.lane = lane
 
-    def refresh_observer(self) -> None:
-        """The registry's observer changed."""
-        observer = self.registry.observer
+    def refresh_observer(self, present: bool) -> None:
+        """The registry's observer came or went."""
         for op in self._operations.values():
-            op.watching = self._ask_observer if observer is not None else None
-
-    def _ask_observer(self) -> bool:
-        observer = self.registry.observer
-        return observer is not None and bool(self.observed(observer.watching))
+            op.watching = self.report.watching if present else None
 
     def _lanes(self) -> Any:
         return self.ledger.layout.lanes.values()
@@ -354,32 +307,3 @@ class Guard:
 
 
 _GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
-
-
-def _check(
-    name: object,
-    policies: dict[str, Any],
-    operations: Sequence[str],
-    criticality: str,
-    objectives: object,
-    buckets: Sequence[float],
-) -> None:
-    checks = Checks(f"Guard {name!r}")
-    bad_name = not isinstance(name, str) or not 1 <= len(name) <= 200
-    if bad_name or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in str(name)):
-        checks.fail("name", name, "1 to 200 characters, none of them a control character or surrogate")
-    for key, policy in policies.items():
-        if not isinstance(policy, _POLICIES[key]):
-            checks.fail(key, policy, f"a {_POLICIES[key].__name__}, or None")
-    for operation in operations:
-        if not isinstance(operation, str) or not _OPERATION.fullmatch(operation):
-            checks.fail("operations", operation, "[A-Za-z0-9_.-], 1 to 64 characters")
-    if len(set(operations)) != len(operations):
-        checks.fail("operations", tuple(operations), "each name once")
-    checks.one_of("criticality", criticality, CRITICALITIES)
-    if objectives is not None and not isinstance(objectives, Objectives):
-        checks.fail("objectives", objectives, "an Objectives, or None")
-    ascending = len(buckets) > 0 and all(a < b for a, b in zip(buckets, buckets[1:], strict=False))
-    if not ascending or not all(isinstance(b, int | float) and 0 < b < inf for b in buckets):
-        checks.fail("buckets", tuple(buckets), "ascending numbers of seconds above 0")
-    checks.done()

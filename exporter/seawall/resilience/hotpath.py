@@ -20,9 +20,10 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from seawall.resilience.async_timeout import ExpiriesByLoop, Expiry
+from seawall.resilience.attempt import Answer
 from seawall.resilience.drivers import adrive, drive
 from seawall.resilience.errors import ConfigurationError, TimedOut
-from seawall.resilience.journey import Answer, Journey
+from seawall.resilience.journey import Journey
 from seawall.resilience.rate_limit import RateLimitState
 from seawall.resilience.timeout import deadline, reset_deadline
 
@@ -34,14 +35,16 @@ R = TypeVar("R")
 
 
 class Operation:
-    """One operation of a guard: a decorator, and ``call`` / ``acall``. Its attributes are what the lane needs.
+    """One operation of a guard: a decorator, and ``call`` / ``acall``. Its attributes are what the lane
+    needs.
 
     ``lane`` is the breaker's epoch while the lane is open, 0 while it is shut. ``tick`` is when housekeeping
     is due, on the guard's clock.
     """
 
     __slots__ = (
-        "base", "bounds", "clock", "expiries", "first_limit", "guard", "keep", "lane", "limiter", "name", "permits",
+        "base", "bounds", "clock", "expiries", "first_limit", "guard", "keep", "lane", "limiter", "name",
+        "permits",
         "slots", "slow_after", "sum_slot", "tick", "waiters", "watching",
     )  # fmt: skip
 
@@ -61,7 +64,7 @@ class Operation:
         self.permits = guard.bulkhead.permits if guard.bulkhead else None
         self.waiters = guard.bulkhead.waiters if guard.bulkhead else None
         self.keep = guard.stale.keep if guard.stale else None
-        self.first_limit, _ = guard.timeout.first if guard.timeout else (None, "")
+        self.first_limit: float | None = guard.timeout.first[0] if guard.timeout else None
         self.expiries = ExpiriesByLoop(self.first_limit) if self.first_limit is not None else None
         breaker = guard.breaker
         slow = breaker.settings.slow_after if breaker and breaker.settings.slow_after else inf
@@ -102,13 +105,13 @@ def guarded(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     inner = function
     while isinstance(inner, functools.partial):
         inner = inner.func
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
-        raise ConfigurationError(
-            [f"{op.guard.name}: can't guard the generator {_name(inner)}; allowed: def and async def functions"]
-        )
-    if isinstance(inner, type | staticmethod | classmethod) or not callable(inner):
-        raise ConfigurationError([f"{op.guard.name}: can't guard {_name(inner)}; allowed: def and async def functions"])
-    is_async = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))
+    called = inner if inspect.isroutine(inner) else type(inner).__call__
+    generator = inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+    if generator or isinstance(inner, type | staticmethod | classmethod) or not callable(inner):
+        what = f"the generator {_name(inner)}" if generator else _name(inner)
+        allowed = "def and async def functions"
+        raise ConfigurationError([f"{op.guard.name}: can't guard {what}; allowed: {allowed}"])
+    is_async = inspect.iscoroutinefunction(called)
     wrapped = _async(op, function) if is_async else _sync(op, function)
     functools.update_wrapper(wrapped, function)
     return wrapped
@@ -124,9 +127,9 @@ def _sync(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
         if not lane or (op.watching is not None and op.watching()):
             return _divert(op, function, args, kwargs)
         began = op.clock()
-        if (limit := op.first_limit) is not None:
-            if (outer := deadline.get()) is not None and outer[0] < began + limit:
-                return _divert(op, function, args, kwargs)
+        limit = op.first_limit
+        if limit is not None and (outer := deadline.get()) is not None and outer[0] < began + limit:
+            return _divert(op, function, args, kwargs)
         if (limiter := op.limiter) is not None:
             arrival = limiter.arrival
             if arrival < began:
@@ -142,12 +145,11 @@ def _sync(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
             except IndexError:
                 return _divert(op, function, args, kwargs, limiter)
         token = None if limit is None else deadline.set((began + limit, op.clock))
+        answer: Answer | None = None
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
             answer = (False, error)
-        else:
-            answer = None
         took = op.clock() - began
         if token is not None:
             deadline.reset(token)
@@ -181,9 +183,9 @@ def _async(op: Operation, function: Callable[..., Awaitable[Any]]) -> Callable[.
         if not lane or (op.watching is not None and op.watching()):
             return await _adivert(op, function, args, kwargs)
         began = op.clock()
-        if (limit := op.first_limit) is not None:
-            if (outer := deadline.get()) is not None and outer[0] < began + limit:
-                return await _adivert(op, function, args, kwargs)
+        limit = op.first_limit
+        if limit is not None and (outer := deadline.get()) is not None and outer[0] < began + limit:
+            return await _adivert(op, function, args, kwargs)
         if (limiter := op.limiter) is not None:
             arrival = limiter.arrival
             if arrival < began:
@@ -202,12 +204,11 @@ def _async(op: Operation, function: Callable[..., Awaitable[Any]]) -> Callable[.
         if limit is not None:
             token = deadline.set((began + limit, op.clock))
             expiry = op.expiries.start(cast("Task[Any]", current_task()))  # type: ignore[union-attr]
+        answer: Answer | None = None
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
             answer = (False, error)
-        else:
-            answer = None
         took = op.clock() - began
         if token is not None:
             reset_deadline(token)

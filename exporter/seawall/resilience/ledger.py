@@ -272,15 +272,17 @@ def _label_values(
     operations: Sequence[str], present: set[str], modes: Sequence[str]
 ) -> dict[str, list[tuple[str, ...]]]:
     values: dict[str, list[tuple[str, ...]]] = {f.name: [()] for f in FIELDS if not f.labels}
-    by_operation = [(o,) for o in operations]
-    values |= {name: by_operation for name in ("call_duration", "attempt_duration", "retries")}
+    by_operation: list[tuple[str, ...]] = [(o,) for o in operations]
+    values |= dict.fromkeys(("call_duration", "attempt_duration", "retries"), by_operation)
     values["retry_delay_seconds"] = by_operation
     values["calls"] = [(o, x) for o in operations for x in CALL_OUTCOMES]
     values["attempts"] = [(o, x) for o in operations for x in ATTEMPT_OUTCOMES]
     values["retry_calls"] = [(o, x) for o in operations for x in RETRY_RESULTS]
     values["timeouts"] = [(o, x) for o in operations for x in TIMEOUT_SCOPES]
     values["degradations"] = [(o, m, x) for o in operations for m in modes for x in DEGRADATION_OUTCOMES]
-    values["rejections"] = [pair for policy, pairs in REJECTIONS.items() if policy in present for pair in pairs]
+    values["rejections"] = [
+        pair for policy, pairs in REJECTIONS.items() if policy in present for pair in pairs
+    ]
     values["errors"] = [(str(i),) for i in range(ERROR_NAMES + 1)]
     values["breaker_state"] = values["breaker_state_seconds"] = [(s,) for s in BREAKER_STATES]
     values["breaker_transitions"] = list(TRANSITIONS)

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Watch(Protocol):
-    """Follows one call. ``slot`` is the ledger slot of the histogram bucket just counted; times in seconds."""
+    """Follows one call.
+
+    ``slot`` is the ledger slot of the histogram bucket just counted; times in seconds.
+    """
 
     def attempt_started(self, number: int) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Fork: a child process begins with no callers in flight, no permits out, no locks held, all counters at 0."""
+"""Fork: a child begins with no callers in flight, no permits out, no locks held, all counters at 0."""
 
 from __future__ import annotations
 

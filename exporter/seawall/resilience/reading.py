@@ -37,7 +37,10 @@ def read(guard: Guard) -> list[float]:
 
 
 def snapshot(guard: Guard) -> dict[str, Any]:
-    """The guard's condition for a health page. Times in seconds; exception types by name, never their text."""
+    """The guard's condition for a health page.
+
+    Times in seconds; exception types by name, never their text.
+    """
     with guard.lock:
         now = guard.clock()
         out: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The registry: the guards of a service by name, who listens to them, and the document that describes them."""
+"""The registry: the guards of a service by name, who listens to them, the document that describes them."""
 
 from __future__ import annotations
 
@@ -45,10 +45,12 @@ class Registry:
         with self._lock:
             if guard.name in self._guards:
                 raise ConfigurationError(
-                    [f"Registry {self.service!r} has a guard named {guard.name!r} already; allowed: each name once"]
+                    [
+                        f"Registry {self.service!r}: guard {guard.name!r} exists already; allowed: each name once"
+                    ]
                 )
             self._guards = {**self._guards, guard.name: guard}
-        guard.refresh_observer()
+        guard.refresh_observer(self.observer is not None)
 
     def remove(self, name: str) -> None:
         """Forget a guard: its series end with the next scrape."""
@@ -69,7 +71,10 @@ class Registry:
         return document(self.service, self)
 
     def subscribe(self, listener: Listener, *, name: str = "", events: Sequence[type] = ()) -> None:
-        """Hand events of these types (all, when none is named) to ``listener``. ``name`` labels its errors."""
+        """Hand events of these types (all, when none is named) to ``listener``.
+
+        ``name`` labels its errors.
+        """
         label = name or str(getattr(listener, "__qualname__", type(listener).__name__))
         with self._lock:
             self._listeners = {**self._listeners, listener: (label, tuple(events) or EVENT_TYPES)}
@@ -84,7 +89,7 @@ class Registry:
         """Let ``observer`` follow calls (see ``observer.py``); ``None`` ends it."""
         self.observer = observer
         for guard in self:
-            guard.refresh_observer()
+            guard.refresh_observer(self.observer is not None)
 
     def listeners_of(self, kind: type) -> tuple[tuple[str, Listener], ...]:
         return self._by_type.get(kind, ())
@@ -105,7 +110,9 @@ class Registry:
 
     def _index(self) -> None:
         self._by_type = {
-            kind: tuple((name, listener) for listener, (name, kinds) in self._listeners.items() if kind in kinds)
+            kind: tuple(
+                (name, listener) for listener, (name, kinds) in self._listeners.items() if kind in kinds
+            )
             for kind in EVENT_TYPES
         }
 

@@ -1,6 +1,7 @@
 """Retry: settings, and the delay before each attempt.
 
-Exponential back-off with jitter as in Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+Exponential back-off with jitter as in Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog,
+2015).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Retry:
     attempts: attempts in all, the first included; 1 to 100. 3: two retries catch most blips.
     base_delay, max_delay: seconds before the first retry, and the most before any.
     multiplier: growth from one delay to the next, >= 1.
-    jitter: ``full`` draws from [0, delay], ``equal`` from [delay/2, delay], ``none`` takes the delay. ``full``
+    jitter: ``full`` draws from [0, delay], ``equal`` from [delay/2, delay], ``none`` takes the delay.
+    ``full``
         spreads callers the most.
     on: exception types that are worth another attempt. Rejections by the guard's own policies never are.
     budget: what all callers of the guard may spend on retries together; ``None``: no bound but ``attempts``.

@@ -1,6 +1,7 @@
 """Retry budget: how many retries all callers of a guard may make, as a share of its calls.
 
-After Finagle's ``RetryBudget``: a sliding time to live, a ratio, and a floor so that a quiet client can retry.
+After Finagle's ``RetryBudget``: a sliding time to live, a ratio, and a floor so that a quiet client can
+retry.
 Without one, three layers of three attempts make 27 calls out of one.
 """
 

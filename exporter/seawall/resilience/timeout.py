@@ -17,8 +17,10 @@ class Timeout:
 
     attempt: one attempt. total: the whole call with its retries and waits.
 
-    In ``async def`` the attempt is cancelled when its time is over. Python can't interrupt a thread: in ``def``
-    no attempt and no wait begins that the total can't hold, :func:`remaining` tells the function how long it may
+    In ``async def`` the attempt is cancelled when its time is over. Python can't interrupt a thread: in
+    ``def``
+    no attempt and no wait begins that the total can't hold, :func:`remaining` tells the function how long it
+    may
     take (for its socket timeout), and an answer that comes too late is returned and counted as ``slow``.
     """
 
@@ -31,7 +33,13 @@ class Timeout:
         total = checks.number("total", self.total, above=0, optional=True)
         if self.attempt is None and self.total is None:
             checks.fail("attempt", None, "a number in attempt, in total, or in both")
-        if attempt and total and self.attempt is not None and self.total is not None and self.attempt > self.total:
+        if (
+            attempt
+            and total
+            and self.attempt is not None
+            and self.total is not None
+            and self.attempt > self.total
+        ):
             checks.fail("attempt", self.attempt, f"at most the total, {self.total:g}")
         checks.done()
 

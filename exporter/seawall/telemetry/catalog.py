@@ -17,7 +17,7 @@ Type = Literal["counter", "gauge", "histogram", "stateset", "info"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One metric family. ``labels`` are all of its labels but ``job`` and ``instance``, which the scrape adds."""
+    """One metric family. ``labels``: all of them but ``job`` and ``instance``, which the scrape adds."""
 
     name: str
     type: Type
@@ -72,25 +72,39 @@ CALL_DURATION = _of(
     "Duration of calls as the caller felt it, with retries and waits.",
     unit="seconds",
 )
-ATTEMPTS = _of("attempts", "seawall_attempts_total", "Attempts by what the dependency did; exactly one outcome each.")
+ATTEMPTS = _of(
+    "attempts", "seawall_attempts_total", "Attempts by what the dependency did; exactly one outcome each."
+)
 ATTEMPT_DURATION = _of(
     "attempt_duration", "seawall_attempt_duration_seconds", "Duration of single attempts.", unit="seconds"
 )
-REJECTIONS = _of("rejections", "seawall_rejections_total", "Calls shed, by the policy that shed them and why.")
+REJECTIONS = _of(
+    "rejections", "seawall_rejections_total", "Calls shed, by the policy that shed them and why."
+)
 ERRORS = _of("errors", "seawall_errors_total", "Failed attempts by exception type; 20 types, then other.")
-OVERHEAD = _of("overhead", "seawall_overhead_seconds", "What the guard itself cost a call, sampled.", unit="seconds")
+OVERHEAD = _of(
+    "overhead", "seawall_overhead_seconds", "What the guard itself cost a call, sampled.", unit="seconds"
+)
 AVOIDED_SECONDS = _of(
     "avoided_seconds",
     "seawall_avoided_seconds_total",
-    "Time callers did not spend waiting: rejected calls times the mean attempt time before the breaker opened.",
+    "Time callers did not spend waiting: rejected calls times the mean attempt time before it opened.",
     unit="seconds",
 )
 BREAKER_STATE = _of(
-    "breaker_state", "seawall_breaker_state", "State of the breaker; the series of one state is 1.", type="stateset"
+    "breaker_state",
+    "seawall_breaker_state",
+    "State of the breaker; the series of one state is 1.",
+    type="stateset",
 )
-BREAKER_TRANSITIONS = _of("breaker_transitions", "seawall_breaker_transitions_total", "Changes of the breaker's state.")
+BREAKER_TRANSITIONS = _of(
+    "breaker_transitions", "seawall_breaker_transitions_total", "Changes of the breaker's state."
+)
 BREAKER_STATE_SECONDS = _of(
-    "breaker_state_seconds", "seawall_breaker_state_seconds_total", "Time spent in each state.", unit="seconds"
+    "breaker_state_seconds",
+    "seawall_breaker_state_seconds_total",
+    "Time spent in each state.",
+    unit="seconds",
 )
 BREAKER_FAILURE_RATIO = _of(
     "breaker_failure_ratio",
@@ -105,7 +119,9 @@ BREAKER_SLOW_RATIO = _of(
     unit="ratio",
 )
 BREAKER_WINDOW_CALLS = _of(
-    "breaker_window_calls", "seawall_breaker_window_calls", "Calls in the breaker's window: what the ratios rest on."
+    "breaker_window_calls",
+    "seawall_breaker_window_calls",
+    "Calls in the breaker's window: what the ratios rest on.",
 )
 BREAKER_RECOVERY = _of(
     "breaker_recovery", "seawall_breaker_recovery_seconds", "From opening to closed again.", unit="seconds"
@@ -118,7 +134,10 @@ BREAKER_FALSE_OPENS = _of(
 RETRIES = _of("retries", "seawall_retries_total", "Attempts beyond the first.")
 RETRY_CALLS = _of("retry_calls", "seawall_retry_calls_total", "Calls by how retrying ended.")
 RETRY_DELAY = _of(
-    "retry_delay_seconds", "seawall_retry_delay_seconds_total", "Time callers waited for retries.", unit="seconds"
+    "retry_delay_seconds",
+    "seawall_retry_delay_seconds_total",
+    "Time callers waited for retries.",
+    unit="seconds",
 )
 RETRY_BUDGET_REMAINING = _of(
     "retry_budget_remaining",
@@ -130,18 +149,29 @@ TIMEOUTS = _of("timeouts", "seawall_timeouts_total", "Timeouts by scope: one att
 DEGRADATIONS = _of(
     "degradations", "seawall_degradations_total", "Fallbacks by mode, and whether they served an answer."
 )
-STALE_AGE = _of("stale_age", "seawall_stale_age_seconds", "Age of stale values that were served.", unit="seconds")
+STALE_AGE = _of(
+    "stale_age", "seawall_stale_age_seconds", "Age of stale values that were served.", unit="seconds"
+)
 BULKHEAD_IN_FLIGHT = _of("bulkhead_in_flight", "seawall_bulkhead_in_flight", "Calls inside the bulkhead.")
-BULKHEAD_QUEUED = _of("bulkhead_queued", "seawall_bulkhead_queued", "Calls waiting for a place in the bulkhead.")
+BULKHEAD_QUEUED = _of(
+    "bulkhead_queued", "seawall_bulkhead_queued", "Calls waiting for a place in the bulkhead."
+)
 BULKHEAD_WAIT = _of(
-    "bulkhead_wait", "seawall_bulkhead_wait_seconds", "Time waited for a place in the bulkhead.", unit="seconds"
+    "bulkhead_wait",
+    "seawall_bulkhead_wait_seconds",
+    "Time waited for a place in the bulkhead.",
+    unit="seconds",
 )
 RATE_LIMITER_WAIT = _of(
-    "rate_limiter_wait", "seawall_rate_limiter_wait_seconds", "Time waited for a permit of the rate limiter.",
+    "rate_limiter_wait",
+    "seawall_rate_limiter_wait_seconds",
+    "Time waited for a permit of the rate limiter.",
     unit="seconds",
 )
 RATE_LIMITER_AVAILABLE = _of(
-    "rate_limiter_available", "seawall_rate_limiter_available_permits", "Permits that the rate limiter has left."
+    "rate_limiter_available",
+    "seawall_rate_limiter_available_permits",
+    "Permits that the rate limiter has left.",
 )
 POLICY_SETTING = Series(
     name="seawall_policy_setting",
@@ -156,7 +186,10 @@ POLICY_INFO = Series(
     labels=("dependency", "criticality", "policy_hash"),
 )
 BUILD_INFO = Series(
-    name="seawall_build_info", type="info", help="Version of seawall and of Python.", labels=("version", "python")
+    name="seawall_build_info",
+    type="info",
+    help="Version of seawall and of Python.",
+    labels=("version", "python"),
 )
 TARGET_INFO = Series(
     name="target_info",

@@ -1,0 +1,60 @@
+"""Validation of what a guard is built from."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
+from math import inf
+from typing import Any
+
+from seawall.resilience.breaker import Breaker
+from seawall.resilience.bulkhead import Bulkhead
+from seawall.resilience.checks import Checks
+from seawall.resilience.description import Objectives
+from seawall.resilience.fallback import Fallback
+from seawall.resilience.rate_limit import RateLimit
+from seawall.resilience.retry import Retry
+from seawall.resilience.timeout import Timeout
+
+CRITICALITIES = ("critical", "default", "sheddable")
+_OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+POLICIES: dict[str, type] = {
+    "breaker": Breaker,
+    "retry": Retry,
+    "timeout": Timeout,
+    "bulkhead": Bulkhead,
+    "rate_limit": RateLimit,
+    "fallback": Fallback,
+}
+
+
+def check_guard(
+    name: object,
+    policies: dict[str, Any],
+    operations: Sequence[str],
+    criticality: str,
+    objectives: object,
+    buckets: Sequence[float],
+) -> None:
+    """Raise one :class:`ConfigurationError` with all that is wrong."""
+    checks = Checks(f"Guard {name!r}")
+    bad_name = not isinstance(name, str) or not 1 <= len(name) <= 200
+    if bad_name or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in str(name)):
+        checks.fail("name", name, "1 to 200 characters, none of them a control character or surrogate")
+    for key, policy in policies.items():
+        if not isinstance(policy, POLICIES[key]):
+            checks.fail(key, policy, f"a {POLICIES[key].__name__}, or None")
+    for operation in operations:
+        if not isinstance(operation, str) or not _OPERATION.fullmatch(operation):
+            checks.fail("operations", operation, "[A-Za-z0-9_.-], 1 to 64 characters")
+    if len(set(operations)) != len(operations):
+        checks.fail("operations", tuple(operations), "each name once")
+    checks.one_of("criticality", criticality, CRITICALITIES)
+    if objectives is not None and not isinstance(objectives, Objectives):
+        checks.fail("objectives", objectives, "an Objectives, or None")
+    ascending = len(buckets) > 0 and all(a < b for a, b in pairwise(buckets))
+    if not ascending or not all(isinstance(b, int | float) and 0 < b < inf for b in buckets):
+        checks.fail("buckets", tuple(buckets), "ascending numbers of seconds above 0")
+    checks.done()

@@ -1,0 +1,90 @@
+"""What a guard tells others: events to listeners, calls to the observer.
+
+Nothing they do reaches the caller.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from seawall.resilience.breaker import Change
+from seawall.resilience.events import Transition
+from seawall.resilience.observer import Watch
+from seawall.resilience.registry import Registry
+
+if TYPE_CHECKING:
+    from seawall.resilience.guard import Guard
+
+R = TypeVar("R")
+
+
+class Reporter:
+    """The events and watches of one guard.
+
+    Events are numbered from 1, in the order in which they are handed out.
+    """
+
+    __slots__ = ("_changes", "_guard", "_registry", "number")
+
+    def __init__(self, guard: Guard, registry: Registry) -> None:
+        self._guard = guard
+        self._registry = registry
+        self._changes: deque[Change] = deque()
+        self.number = 0
+
+    def event(self, kind: type, operation: str, **facts: Any) -> None:
+        """Build and hand out an event, if anyone listens. Never called under the guard's lock."""
+        if listeners := self._registry.listeners_of(kind):
+            self.number += 1
+            guard = self._guard
+            event = kind(
+                dependency=guard.name, operation=operation, number=self.number, at=guard.clock(), **facts
+            )
+            self._registry.hand_out(listeners, event)
+
+    def decided(self, change: Change) -> None:
+        """Remember a transition until the lock is released. Caller holds the guard's lock."""
+        if self._registry.listeners_of(Transition):
+            self._changes.append(change)
+
+    def transitions(self, operation: str) -> None:
+        """Hand out the transitions that were decided since, in their order."""
+        while self._changes:
+            try:
+                change = self._changes.popleft()
+            except IndexError:
+                return
+            self.event(
+                Transition,
+                operation,
+                from_state=change.from_state,
+                to_state=change.to_state,
+                reason=change.reason,
+                failure_ratio=change.failure_ratio,
+                slow_ratio=change.slow_ratio,
+                window_calls=change.window_calls,
+                failures=change.failures,
+                errors=change.errors,
+                open_for=change.open_for,
+            )
+
+    def watching(self) -> bool:
+        observer = self._registry.observer
+        return observer is not None and bool(self.observed(observer.watching))
+
+    def watch(self, operation: str) -> Watch | None:
+        """Follow a call that begins, if the observer wants to."""
+        observer = self._registry.observer
+        if observer is None or not self.watching():
+            return None
+        return self.observed(observer.call_started, self._guard, operation)
+
+    def observed(self, method: Callable[..., R], *args: Any) -> R | None:
+        """Call into an observer or a watch; what it raises is counted, not propagated."""
+        try:
+            return method(*args)
+        except Exception as error:
+            self._registry.count_listener_error("observer", error)
+            return None
