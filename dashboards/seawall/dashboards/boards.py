@@ -1,0 +1,50 @@
+"""The set: which boards there are, and how options reach into each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from seawall.dashboards import dependency, overview
+from seawall.dashboards.facts import Facts
+from seawall.dashboards.options import Options, OptionsError
+from seawall.dashboards.panels import Board, Panel, Row
+
+#: One function per board, by its name. A new board is a module with ``board(facts, options)``, named here.
+BOARDS: dict[str, Callable[[Facts, Options], Board]] = {
+    overview.NAME: overview.board,
+    dependency.NAME: dependency.board,
+}
+
+
+def every(facts: Facts, options: Options) -> tuple[Board, ...]:
+    """All boards as the options want them; `OptionsError` where they name what is not there."""
+    made = tuple(make(facts, options) for make in BOARDS.values())
+    known = {f"{board.name}.{panel.key}" for board in made for row in board.rows for panel in row.panels}
+    problems = [
+        f"drop names no panel: {key}; there are {', '.join(sorted(known))}"
+        for key in sorted(options.drop - known)
+    ]
+    problems += [f"extra names no board: {name}" for name in sorted(set(options.extra) - set(BOARDS))]
+    if problems:
+        raise OptionsError(tuple(problems))
+    return tuple(_chosen(board, options) for board in made)
+
+
+def _chosen(board: Board, options: Options) -> Board:
+    rows = [_row(board.name, row, options) for row in (*board.rows, *options.extra.get(board.name, ()))]
+    kept = tuple(row for row in rows if row.panels)
+    keys = [panel.key for row in kept for panel in row.panels]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise OptionsError(tuple(f"two panels of {board.name} have the key {key}" for key in twice))
+    return replace(board, rows=kept)
+
+
+def _row(board: str, row: Row, options: Options) -> Row:
+    panels = [panel for panel in row.panels if f"{board}.{panel.key}" not in options.drop]
+    return replace(row, panels=tuple(_changed(board, panel, options) for panel in panels))
+
+
+def _changed(board: str, panel: Panel, options: Options) -> Panel:
+    return options.change(board, panel) if options.change else panel

@@ -1,0 +1,91 @@
+"""What a user may choose about the dashboards without editing JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from seawall.dashboards.palette import Palette
+from seawall.dashboards.panels import Panel, Row
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_PREFIX = re.compile(r"[a-zA-Z0-9_-]{1,16}")
+_INTERVAL = re.compile(r"[1-9][0-9]*(ms|s|m|h)")
+
+
+class OptionsError(ValueError):
+    """Options that can't be; ``problems`` has one line for each."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Every field has a default that suits one service on one Prometheus.
+
+    Label names: ``job_label`` and ``instance_label`` as the scrape writes them; ``cluster_label`` and
+    ``namespace_label`` add a variable and a matcher each when given. ``several_services`` keeps guards of the
+    same name in different jobs apart, for boards that watch more than one service.
+
+    ``drop`` takes out panels by ``board.key``, such as ``overview.latency``. ``extra`` adds rows to a
+    board by its name. ``change`` is called with (board name, panel) and gives the panel to draw: another
+    unit, other thresholds, a wider one.
+
+    ``datasource`` is the uid of the Prometheus to start with ("" for Grafana's default).
+    ``trace_datasource`` is the uid of the data source that opens exemplars; ``trace_url`` a link with
+    ``${__value.raw}`` for the trace id instead.
+    """
+
+    folder: str = "Resilience"
+    tags: tuple[str, ...] = ("resilience", "seawall")
+    uid_prefix: str = "seawall"
+    datasource: str = ""
+    job_label: str = "job"
+    instance_label: str = "instance"
+    cluster_label: str = ""
+    namespace_label: str = ""
+    several_services: bool = False
+    time_from: str = "now-1h"
+    refresh: str = "30s"
+    scrape_interval: str = "15s"
+    prometheus_url: str = "http://127.0.0.1:9090"
+    dashboards_path: str = "/var/lib/grafana/dashboards"
+    trace_datasource: str = ""
+    trace_url: str = ""
+    palette: Palette = field(default_factory=Palette)
+    drop: frozenset[str] = frozenset()
+    extra: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    change: Callable[[str, Panel], Panel] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `OptionsError` that names everything that is wrong."""
+        labels = {
+            "job_label": self.job_label,
+            "instance_label": self.instance_label,
+            "cluster_label": self.cluster_label or "cluster",
+            "namespace_label": self.namespace_label or "namespace",
+        }
+        wrong = [f"{k} {v!r} is no label name" for k, v in labels.items() if not _LABEL.fullmatch(v)]
+        taken = [name for name in labels.values() if name in ("dependency", "operation", "le")]
+        wrong += [f"label {name!r} is one of the library's own" for name in taken]
+        if len(set(labels.values())) < len(labels):
+            wrong.append(f"two of {', '.join(labels)} are the same")
+        if not _PREFIX.fullmatch(self.uid_prefix):
+            wrong.append(f"uid_prefix {self.uid_prefix!r}: 1 to 16 of letters, digits, - and _")
+        for name in ("refresh", "scrape_interval"):
+            value = getattr(self, name)
+            if not _INTERVAL.fullmatch(value):
+                wrong.append(f"{name} {value!r} is no interval such as 15s or 1m")
+        if not self.folder.strip():
+            wrong.append("folder is empty")
+        if wrong:
+            raise OptionsError(tuple(wrong))
+
+    @property
+    def process_labels(self) -> tuple[str, ...]:
+        """Labels that the scrape adds and that together name one process, widest first."""
+        every = (self.cluster_label, self.namespace_label, self.job_label, self.instance_label)
+        return tuple(label for label in every if label)

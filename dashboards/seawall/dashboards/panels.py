@@ -1,0 +1,175 @@
+"""What a dashboard is made of, without a word of Grafana's JSON: queries, panels, rows, boards.
+
+`_grafana.py` turns these into dashboards. Everything is frozen: change one with `dataclasses.replace`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seawall.telemetry.promql import Expr
+
+#: (from this value on, colour); the first has None: below everything.
+Steps = tuple[tuple[float | None, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One question. ``limit``: the answer is a limit of the policy, a dashed line of that colour."""
+
+    expr: Expr
+    legend: str = ""
+    shape: Literal["time_series", "table", "heatmap"] = "time_series"
+    instant: bool = False
+    exemplars: bool = False
+    limit: str = ""
+    colour: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A link on a series or a cell; ``url`` may use Grafana's variables."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapping:
+    """A value shown as a word in a colour."""
+
+    value: int
+    text: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """Common to all kinds. ``key`` is unique in its board and stable: ids and `Options.drop` rest on it."""
+
+    key: str
+    title: str
+    description: str
+    queries: tuple[Query, ...]
+    width: int = 12
+    height: int = 8
+    unit: str = "short"
+    decimals: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    steps: Steps = ()
+    mappings: tuple[Mapping, ...] = ()
+    colours: tuple[tuple[str, str], ...] = ()
+    links: tuple[Link, ...] = ()
+    no_value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSeries(Panel):
+    """Lines over time, or areas on top of each other when ``stacked``. ``calcs`` make the legend a table."""
+
+    stacked: bool = False
+    bars: bool = False
+    fill: int = 10
+    calcs: tuple[str, ...] = ()
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stat(Panel):
+    """One number, large."""
+
+    width: int = 4
+    height: int = 4
+    calc: str = "lastNotNull"
+    background: bool = False
+    sparkline: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateTimeline(Panel):
+    """A bar of states per series."""
+
+    width: int = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heatmap(Panel):
+    """The buckets of one histogram over time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarGauge(Panel):
+    """One horizontal bar per series."""
+
+    calc: str = "lastNotNull"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: a label's name, or ``Value #A`` for the first query's answer."""
+
+    field: str
+    title: str
+    unit: str = ""
+    decimals: int | None = None
+    steps: Steps = ()
+    mappings: tuple[Mapping, ...] = ()
+    cell: Literal["auto", "color-text", "color-background", "gauge"] = "auto"
+    maximum: float | None = None
+    width: int | None = None
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Panel):
+    """Answers of instant queries side by side, joined by the labels that they share."""
+
+    width: int = 24
+    columns: tuple[Column, ...] = ()
+    sort: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """Panels under a heading; ``collapsed`` ones ask nothing until opened."""
+
+    title: str
+    panels: tuple[Panel, ...]
+    collapsed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A choice at the top of the board: the values of ``label`` on the series of ``source``."""
+
+    name: str
+    title: str
+    label: str
+    source: Expr
+    several: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """Moments marked on every time axis."""
+
+    name: str
+    expr: Expr
+    colour: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One dashboard. ``name`` is its file name and the stem of its uid."""
+
+    name: str
+    title: str
+    description: str
+    rows: tuple[Row, ...]
+    variables: tuple[Variable, ...]
+    annotations: tuple[Annotation, ...] = ()

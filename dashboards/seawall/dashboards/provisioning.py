@@ -1,0 +1,58 @@
+"""Files that make Grafana load the dashboards and know its Prometheus when it starts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from seawall.dashboards.options import Options
+
+DATASOURCE_UID = "prometheus"
+
+
+def build(options: Options) -> dict[str, str]:
+    """Texts by path below Grafana's provisioning folder. JSON is YAML: nothing can be quoted wrongly."""
+    return {
+        "dashboards/seawall.yml": _text(_dashboards(options)),
+        "datasources/seawall.yml": _text(_datasources(options)),
+    }
+
+
+def _dashboards(options: Options) -> dict[str, Any]:
+    provider = {
+        "name": "seawall",
+        "orgId": 1,
+        "folder": options.folder,
+        "type": "file",
+        "disableDeletion": False,
+        "allowUiUpdates": False,
+        "updateIntervalSeconds": 30,
+        "options": {"path": options.dashboards_path, "foldersFromFilesStructure": False},
+    }
+    return {"apiVersion": 1, "providers": [provider]}
+
+
+def _datasources(options: Options) -> dict[str, Any]:
+    settings: dict[str, Any] = {"httpMethod": "POST", "timeInterval": options.scrape_interval}
+    destination: dict[str, str] = {"name": "trace_id"}
+    if options.trace_datasource:
+        destination["datasourceUid"] = options.trace_datasource
+    if options.trace_url:
+        # Provisioning expands environment variables: a doubled $ stays one.
+        destination["url"] = options.trace_url.replace("$", "$$")
+    if len(destination) > 1:
+        settings["exemplarTraceIdDestinations"] = [destination]
+    prometheus = {
+        "name": "Prometheus",
+        "uid": options.datasource or DATASOURCE_UID,
+        "type": "prometheus",
+        "access": "proxy",
+        "url": options.prometheus_url,
+        "isDefault": True,
+        "jsonData": settings,
+    }
+    return {"apiVersion": 1, "datasources": [prometheus]}
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

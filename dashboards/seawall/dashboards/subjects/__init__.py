@@ -1,0 +1,1 @@
+"""Panels by what they are about. A board picks from them; each function gives one panel."""
