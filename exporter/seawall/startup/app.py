@@ -8,7 +8,7 @@ from typing import Any, Protocol, TextIO
 
 from prometheus_client import CollectorRegistry
 
-from seawall.exporter import PATHS, ExporterSettings
+from seawall.exporter import PATHS, ExporterSettings, ServerError
 from seawall.exporter.readiness import Check
 from seawall.integrations.asgi import App, CorrelationMiddleware, Message, Receive, Scope, Send
 from seawall.resilience import Registry
@@ -53,11 +53,15 @@ class AppStartup:
         return self._served
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        waiting = [await receive()]
+        try:
+            self._started()
+        except ServerError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+
         async def received() -> Message:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self._started()
-            return message
+            return waiting.pop() if waiting else await receive()
 
         async def sent(message: Message) -> None:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):

@@ -25,6 +25,7 @@ from seawall.telemetry.event_log import EventLog
 from seawall.telemetry.logs import Style
 from seawall.telemetry.otlp import OtlpSettings
 from seawall.telemetry.service import Service
+from seawall.telemetry.stdlib_logs import StructuredHandler, give_back, take_over
 from seawall.telemetry.tracing import Tracing
 
 
@@ -68,6 +69,7 @@ class ResilienceManager:
         )
         self.server = ExporterServer(self.app, exporter) if exporter is not None else None
         self._logging: EventLog | None = None
+        self._handler: StructuredHandler | None = None
         self._tracing: Tracing | None = None
         self._lock = threading.Lock()
         self._running = False
@@ -105,6 +107,8 @@ class ResilienceManager:
         if self._logging is not None:
             self.registry.unsubscribe(self._logging.on_event)
             self._logging = None
+        give_back(self._handler)
+        self._handler = None
         if self.server is not None:
             self.server.stop()
         if self.provider is not None:
@@ -133,6 +137,7 @@ class ResilienceManager:
         if self.logger is None or self._style is None:
             return
         log_lines.configure(self._style, stream=self._stream, dropped=self.dropped)
+        self._handler = take_over(self.logger)
         self._logging = EventLog(self.logger, self.dropped)
         self.registry.subscribe(self._logging.on_event, name="logs")
 
