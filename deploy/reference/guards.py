@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import httpx
+
 from reference.model import BankRefused, StatementBatch, Waiting
 from seawall.resilience import (
     Breaker,
@@ -48,13 +50,15 @@ bank_api = registry.guard(
         minimum_calls=8,
         open_for=5.0,
         half_open_permits=2,
+        slow_after=0.3,
+        slow_ratio=0.9,
         ignore=(BankRefused,),
     ),
     retry=Retry(
         attempts=3,
         base_delay=0.05,
         max_delay=0.2,
-        on=(OSError, TimeoutError, ConnectionError),
+        on=(httpx.TransportError, TimeoutError),
         budget=RetryBudget(ratio=0.5, floor_per_second=2.0),
     ),
     timeout=Timeout(attempt=0.4, total=1.2),

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 PREFIX = "RECONCILIATION_"
 
@@ -29,7 +30,7 @@ class Settings:
     exporter_port: int = 9464
     otlp_endpoint: str = ""
     """http://host:4317 for OTLP over gRPC; empty sends no traces."""
-    otlp_protocol: str = "grpc"
+    otlp_protocol: Literal["grpc", "http"] = "grpc"
     drain_every: float = 0.5
     """Seconds between two looks at what waits to be sent."""
     request_timeout: float = 1.5

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import os
-from itertools import count
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,11 @@ class Keeper:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._numbers = count(1)
         folder.mkdir(parents=True, exist_ok=True)
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd's)
         """Write the message, sync it, then say so."""
-        part = self._folder / f".part-{next(self._numbers):06d}"
+        part = self._folder / f".part-{uuid.uuid4()}"
         with part.open("wb") as file:
             content = envelope.content or b""
             file.write(content.encode() if isinstance(content, str) else content)

@@ -1,0 +1,100 @@
+"""Promises about what can be seen: one id through everything, a clean page, queries that work."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import defaultdict
+from typing import Any
+
+from reference.demo.promise import Evidence, Promise
+from reference.demo.queries import Query, dashboard_queries, rule_queries, run
+from seawall.telemetry import catalog
+
+
+def followed(evidence: Evidence) -> Promise:
+    """A request that failed and was retried, by its id: header, log lines, spans, exemplar."""
+    text = "a failed and retried request can be followed by one correlation id"
+    lines: dict[str, set[str]] = defaultdict(set)
+    for line in evidence.logs:
+        lines[str(line.get("correlation_id", ""))].add(str(line.get("event")))
+    spans: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for span in evidence.spans:
+        spans[span["trace_id"]].append(span)
+    answered = {r.correlation_id: r for r in evidence.records if r.accepted and not r.degraded}
+    tried = 0
+    for exemplar in evidence.exemplars:
+        identifier, trace = exemplar.correlation_id, spans[exemplar.ids.get("trace_id", "")]
+        record = answered.get(identifier)
+        if record is None or not _retried(trace, identifier):
+            continue
+        tried += 1
+        if {catalog.LOG_EVENTS["RetryScheduled"], "request.served"} <= lines[identifier]:
+            figures = (
+                f"{identifier}: header of a {record.status}, {len(lines[identifier])} kinds of log lines,"
+                f" {len(trace)} spans by OTLP, exemplar of {exemplar.series}"
+            )
+            return Promise(text, True, figures)
+    return Promise(text, False, f"none of {tried} retried requests with an exemplar has all four")
+
+
+def _retried(trace: list[dict[str, Any]], identifier: str) -> bool:
+    calls = [
+        span
+        for span in trace
+        if span["name"] == catalog.SPAN_CALL
+        and span["attributes"].get(catalog.ATTR_CORRELATION_ID) == identifier
+        and int(span["attributes"].get(catalog.ATTR_ATTEMPTS, 0)) > 1
+    ]
+    return any(
+        attempt["name"] == catalog.SPAN_ATTEMPT
+        and attempt["parent_span_id"] == call["span_id"]
+        and attempt["attributes"].get(catalog.ATTR_ERROR_TYPE)
+        for call in calls
+        for attempt in trace
+    )
+
+
+def clean_page(evidence: Evidence) -> Promise:
+    """`promtool check metrics` finds nothing."""
+    text = "promtool finds nothing wrong with /metrics"
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        return Promise(text, None, "not checked: no promtool here")
+    page = evidence.metrics_page.encode()
+    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
+    said = (done.stderr + done.stdout).decode().strip().splitlines()
+    figures = said[0] if said else f"{len(evidence.metrics_page.splitlines())} lines"
+    return Promise(text, done.returncode == 0 and not said, figures)
+
+
+async def queries_work(evidence: Evidence) -> list[Promise]:
+    """Everything generated runs on Prometheus, and shows something where the scenario went."""
+    runs = "every query of every dashboard and rule runs on Prometheus"
+    shows = "those that the scenario touches return data"
+    server = evidence.prometheus
+    if server is None:
+        skipped = "not checked: no Prometheus here"
+        return [Promise(runs, None, skipped), Promise(shows, None, skipped)]
+    queries = [*dashboard_queries(evidence.bundle / "dashboards"), *await rule_queries(server)]
+    results = [await run(server, query, evidence.story.began, evidence.story.ended) for query in queries]
+    refused = [result for result in results if result.problem]
+    empty = [result.query for result in results if not result.problem and not result.series]
+    unexpected = [query for query in empty if _is_touched(query)]
+    counts = f"{len(queries)} queries"
+    return [
+        Promise(runs, bool(queries) and not refused, _list(counts, "refused", [r.query for r in refused])),
+        Promise(
+            shows,
+            bool(queries) and not unexpected,
+            _list(f"{len(queries) - len(empty)} of {counts} returned data", "empty", unexpected),
+        ),
+    ]
+
+
+def _is_touched(query: Query) -> bool:
+    return query.expects_data
+
+
+def _list(figures: str, what: str, queries: list[Query]) -> str:
+    return figures + "".join(f"\n{what}: {query.where}: {query.text}" for query in queries)
