@@ -8,12 +8,11 @@ PY := .venv/bin/python
 # Arguments for the program a target runs: make demo ARGS=--stay, make unit ARGS='-k breaker'.
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
-GUARDS := reference.guards:registry
 
-.PHONY: help env servers servers-demo demo test lint format types unit bench generate clean
+.PHONY: help env servers servers-demo demo test lint format types unit bench generate check-generated clean
 
 help:  ## This list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 env: .venv/.ready  ## .venv with everything the other targets need
 
@@ -43,6 +42,7 @@ test: env servers  ## Lint, types and every test: what CI runs
 	@$(MAKE) tests/schema/node_modules/.ready
 	@$(MAKE) lint
 	@$(MAKE) types
+	@$(MAKE) check-generated
 	$(PY) -m pytest $(ARGS)
 
 lint: env  ## ruff: rules and format
@@ -63,7 +63,10 @@ bench: .venv/.bench  ## This library beside its peers, as ratios of one run
 	$(PY) tests/benchmarks/run.py $(ARGS)
 
 generate: env  ## The committed dashboards, rules and configuration of the reference service
-	PYTHONPATH=deploy $(PY) -m seawall.cli generate --from $(GUARDS) --out deploy/generated
+	@deploy/generate.sh
+
+check-generated: env  ## That what is committed is what the generator writes now
+	@deploy/generate.sh --check
 
 clean:  ## Remove everything that the targets made, .venv included
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov tests/schema/node_modules
