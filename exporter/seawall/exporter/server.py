@@ -9,9 +9,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from seawall.resilience.checks import Checks
 
@@ -124,12 +126,26 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
+class _Config(uvicorn.Config):
+    """uvicorn's loggers are one set for the whole process, and the service's own: they stay as they are."""
+
+    def configure_logging(self) -> None:
+        pass
+
+
+class _Unlogged(H11Protocol):
+    """No line for each scrape among the service's own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False
+
+
 def _config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
+    return _Config(
         app,
+        http=_Unlogged,
         log_config=None,
-        log_level="critical",
-        access_log=False,
         lifespan="off",
         ws="none",
         server_header=False,
