@@ -15,8 +15,8 @@ from seawall.resilience.timeout import deadline, reset_deadline
 from seawall.resilience.verdict import verdict
 
 if TYPE_CHECKING:
-    from seawall.resilience.hotpath import Operation
     from seawall.resilience.observer import Watch
+    from seawall.resilience.operation import Operation
 
 #: What to do: (ATTEMPT, limit in seconds or None, scope), (SLEEP, seconds, ""), (QUEUE, seconds, ""),
 #: (ASK, limit, function of a fallback).
@@ -185,7 +185,8 @@ class Attempts:
         self.op.guard.report.event(TimeoutExceeded, self.op.name, scope=scope, limit=limit, elapsed=elapsed)
 
     def _reject(self, rejection: Rejected) -> Rejected:
-        self.op.guard.count_rejection(rejection.policy, rejection.reason)
+        ledger = self.op.guard.ledger
+        ledger.slots[ledger.layout.at("rejections", rejection.policy, rejection.reason)] += 1
         self.op.guard.report.event(
             CallRejected,
             self.op.name,

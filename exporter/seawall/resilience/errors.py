@@ -25,7 +25,9 @@ class ResilienceError(Exception):
     title: ClassVar[str] = "Temporarily unavailable"
     status: ClassVar[int] = 503
 
-    retry_after: float | None = None
+    @property
+    def retry_after(self) -> float | None:
+        return None
 
     def problem(self) -> dict[str, object]:
         """The error as problem details (RFC 9457). ``retry_after`` is in seconds."""
@@ -48,12 +50,21 @@ class Rejected(ResilienceError):
 
     message_key = "resilience.rejected"
 
-    def __init__(self, dependency: str, policy: str, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(dependency, policy, reason, retry_after)
-        self.dependency = dependency
-        self.policy = policy
-        self.reason = reason
-        self.retry_after = retry_after
+    @property
+    def dependency(self) -> str:
+        return self.args[0]  # type: ignore[no-any-return]
+
+    @property
+    def policy(self) -> str:
+        return self.args[1]  # type: ignore[no-any-return]
+
+    @property
+    def reason(self) -> str:
+        return self.args[2]  # type: ignore[no-any-return]
+
+    @property
+    def retry_after(self) -> float | None:
+        return self.args[3] if len(self.args) > 3 else None
 
     def __str__(self) -> str:
         again = "" if self.retry_after is None else f", retry after {self.retry_after:.3g} s"

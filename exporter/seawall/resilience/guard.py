@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from seawall.resilience import process
 from seawall.resilience import registry as registries
+from seawall.resilience.accounts import Accounts
 from seawall.resilience.block import Blocks
 from seawall.resilience.breaker import CLOSED, FORCED_OPEN, OPEN, Breaker, BreakerState, Change
 from seawall.resilience.bulkhead import Bulkhead, BulkheadState
@@ -18,8 +19,8 @@ from seawall.resilience.checks import Checks
 from seawall.resilience.description import Objectives, describe
 from seawall.resilience.fallback import Fallback, StaleStore
 from seawall.resilience.guard_checks import POLICIES, check_guard
-from seawall.resilience.hotpath import Operation
 from seawall.resilience.ledger import DEFAULT_BUCKETS, Ledger, layout_of
+from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit, RateLimitState
 from seawall.resilience.reading import read, snapshot
 from seawall.resilience.reporting import Reporter
@@ -100,11 +101,11 @@ class Guard:
         self.budget = RetryBudgetState(retry.budget) if retry and retry.budget else None
         registry = registry if registry is not None else registries.default_registry
         self.report = Reporter(self, registry)
-        self.mean_attempt = 0.0
-        self._before: tuple[float, float] = (0, 0.0)
+        self.accounts = Accounts(self.ledger)
+        self.observed = False
         self._operations = {o: Operation(self, o) for o in self.operations}
         self._blocks = Blocks(self)
-        self._shift_lanes()
+        self.shift_lanes()
         registry.add(self)
         process.remember(self)
 
@@ -173,7 +174,7 @@ class Guard:
         checks.done()
         assert self.breaker is not None
         with self.lock:
-            self._apply(self.breaker.force(state, reason, self.clock(), self.lane_total()))
+            self._apply(self.breaker.force(state, reason, self.clock(), self.accounts.lane_successes()))
         self.report.transitions("")
 
     # -- for the executors. Caller holds the lock where it says so.
@@ -186,8 +187,7 @@ class Guard:
         self._apply(change)
         if not reason:
             return self.breaker.epoch, "", None
-        slots = self.ledger.slots
-        slots[self.ledger.layout.at("avoided_seconds")] += self.mean_attempt
+        self.accounts.count_avoided(1)
         wait = max(0.0, self.breaker.open_until - now) if reason == "open" else None
         return 0, reason, wait
 
@@ -201,39 +201,24 @@ class Guard:
     def settle(self, epoch: int, outcome: str, error: str, now: float) -> None:
         """Tell the breaker what an admitted attempt came to. Caller holds the lock."""
         if self.breaker is not None:
-            self._apply(self.breaker.settle(epoch, outcome, error, now, self.lane_total()))
-            self._shift_lanes()
+            self._apply(self.breaker.settle(epoch, outcome, error, now, self.accounts.lane_successes()))
+            self.shift_lanes()
 
     def wake(self) -> None:
         assert self.bulkhead is not None
         with self.lock:
             self.bulkhead.wake()
 
-    def observe(self, field: str, seconds: float, *labels: str) -> int:
-        """Add to a histogram of the ledger; the slot of the bucket."""
-        return self.ledger.observe(field, seconds, *labels)
-
-    def count_rejection(self, policy: str, reason: str) -> None:
-        self.ledger.slots[self.ledger.layout.at("rejections", policy, reason)] += 1
-
-    def lane_total(self) -> float:
-        """Successes that the fast lanes have counted so far."""
-        slots = self.ledger.slots
-        return sum(sum(slots[lane.offset : lane.offset + lane.size - 1]) for lane in self._lanes())
-
-    def calls_ended(self) -> float:
-        """Calls that have ended so far: what the retry budget is a share of."""
-        calls = self.ledger.layout.calls
-        return self.lane_total() + sum(self.ledger.slots[i] for i in calls)
-
     def housekeep(self, now: float) -> None:
-        """What is due once a slice: credit the retry budget, learn the mean attempt time."""
+        """What is due once a slice: credit the retry budget, learn the mean attempt time, sample a call."""
         with self.lock:
             for op in self._operations.values():
                 op.tick = now + SLICE
+                op.sampling = True
+            self.shift_lanes()
             if self.budget is not None:
-                self.budget.roll(now, self.calls_ended())
-            self._learn_mean()
+                self.budget.roll(now, self.accounts.calls_ended())
+            self.accounts.learn_mean()
 
     def forget_callers(self) -> None:
         """In a forked child: the parent's callers, their permits and the locks they held are not here."""
@@ -248,8 +233,13 @@ class Guard:
             self.breaker.restart(0)
         if self.budget is not None:
             self.budget.restart()
-        self._before = (0, 0.0)
-        self._shift_lanes()
+        self.accounts.clear()
+        self.shift_lanes()
+
+    def audience_changed(self) -> None:
+        """Listeners came or went: what a rejection has to tell may have changed."""
+        with self.lock:
+            self.shift_lanes()
 
     # -- inside
 
@@ -261,49 +251,31 @@ class Guard:
         layout, slots = self.ledger.layout, self.ledger.slots
         slots[layout.at("breaker_transitions", change.from_state, change.to_state)] += 1
         if change.recovery is not None:
-            self.observe("breaker_recovery", change.recovery)
+            self.ledger.observe("breaker_recovery", change.recovery)
         if change.false_open:
             slots[layout.at("breaker_false_opens")] += 1
         if change.to_state == CLOSED:
-            self.breaker.restart(self.lane_total())
+            self.breaker.restart(self.accounts.lane_successes())
         if change.to_state == OPEN:
-            self._learn_mean()
+            self.accounts.learn_mean()
         self.report.decided(change)
-        self._shift_lanes()
+        self.shift_lanes()
 
-    def _learn_mean(self) -> None:
-        """The mean attempt time since it was last learned; stays while nothing was asked."""
-        count, total = self._attempts_so_far()
-        if count > self._before[0]:
-            self.mean_attempt = (total - self._before[1]) / (count - self._before[0])
-        self._before = (count, total)
-
-    def _shift_lanes(self) -> None:
+    def shift_lanes(self) -> None:
         """Open or shut the fast lane. Without a GIL it stays shut: its stores are only safe under one."""
         lane = 1
         if self.breaker is not None:
-            lane = self.breaker.epoch if self.breaker.lane_open(self.lane_total()) else 0
+            lane = self.breaker.epoch if self.breaker.lane_open(self.accounts.lane_successes()) else 0
         if not _GIL:
             lane = 0
         for op in self._operations.values():
-            op.lane = lane
+            op.shift(lane, self.observed)
 
     def refresh_observer(self, present: bool) -> None:
         """The registry's observer came or went."""
-        for op in self._operations.values():
-            op.watching = self.report.watching if present else None
-
-    def _lanes(self) -> Any:
-        return self.ledger.layout.lanes.values()
-
-    def _attempts_so_far(self) -> tuple[float, float]:
-        slots, layout = self.ledger.slots, self.ledger.layout
-        count, seconds = self.lane_total(), sum(slots[lane.offset + lane.size - 1] for lane in self._lanes())
-        for operation in self.operations:
-            entry = layout.entry("attempt_duration", operation)
-            count += sum(slots[entry.offset : entry.offset + entry.size - 1])
-            seconds += slots[entry.offset + entry.size - 1]
-        return count, seconds
+        with self.lock:
+            self.observed = present
+            self.shift_lanes()
 
 
 _GIL = getattr(sys, "_is_gil_enabled", lambda: True)()

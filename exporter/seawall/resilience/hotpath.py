@@ -11,120 +11,85 @@ and every call takes the locked way.
 
 from __future__ import annotations
 
-import functools
-import inspect
 from asyncio import CancelledError, Task, current_task
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
-from math import inf
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from seawall.resilience.async_timeout import ExpiriesByLoop, Expiry
+from seawall.resilience.async_timeout import Expiry
 from seawall.resilience.attempt import Answer
 from seawall.resilience.drivers import adrive, drive
-from seawall.resilience.errors import ConfigurationError, TimedOut
+from seawall.resilience.errors import BreakerOpen, TimedOut
+from seawall.resilience.fallback import MISSING
 from seawall.resilience.journey import Journey
 from seawall.resilience.rate_limit import RateLimitState
+from seawall.resilience.stopwatch import Stopwatch
 from seawall.resilience.timeout import deadline, reset_deadline
 
 if TYPE_CHECKING:
-    from seawall.resilience.guard import Guard
-
-P = ParamSpec("P")
-R = TypeVar("R")
+    from seawall.resilience.operation import Operation
 
 
-class Operation:
-    """One operation of a guard: a decorator, and ``call`` / ``acall``. Its attributes are what the lane
-    needs.
-
-    ``lane`` is the breaker's epoch while the lane is open, 0 while it is shut. ``tick`` is when housekeeping
-    is due, on the guard's clock.
-    """
-
-    __slots__ = (
-        "base", "bounds", "clock", "expiries", "first_limit", "guard", "keep", "lane", "limiter", "name",
-        "permits",
-        "slots", "slow_after", "sum_slot", "tick", "waiters", "watching",
-    )  # fmt: skip
-
-    def __init__(self, guard: Guard, name: str) -> None:
-        self.guard = guard
-        self.name = name
-        self.clock = guard.clock
-        lane = guard.ledger.layout.lanes[name]
-        self.slots = guard.ledger.slots
-        self.bounds = guard.ledger.layout.bounds
-        self.base = lane.offset
-        self.sum_slot = lane.offset + lane.size - 1
-        self.lane = 0
-        self.tick = -inf
-        self.watching: Callable[[], bool] | None = None
-        self.limiter = guard.limiter
-        self.permits = guard.bulkhead.permits if guard.bulkhead else None
-        self.waiters = guard.bulkhead.waiters if guard.bulkhead else None
-        self.keep = guard.stale.keep if guard.stale else None
-        self.first_limit: float | None = guard.timeout.first[0] if guard.timeout else None
-        self.expiries = ExpiriesByLoop(self.first_limit) if self.first_limit is not None else None
-        breaker = guard.breaker
-        slow = breaker.settings.slow_after if breaker and breaker.settings.slow_after else inf
-        self.slow_after = min(slow, self.first_limit or inf)
-
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Guard a function or coroutine function. Generators are refused: they would run unguarded."""
-        return cast("Callable[P, R]", guarded(self, function))
-
-    def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function under the guard."""
-        return cast("R", _sync(self, function)(*args, **kwargs))
-
-    async def acall(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Await a coroutine function under the guard."""
-        return cast("R", await _async(self, function)(*args, **kwargs))
-
-    # -- the ledger, off the lane
-
-    def count(self, field: str, *labels: str) -> None:
-        self.slots[self.guard.ledger.layout.at(field, self.name, *labels)] += 1
-
-    def add(self, field: str, amount: float) -> None:
-        self.slots[self.guard.ledger.layout.at(field, self.name)] += amount
-
-    def observe(self, field: str, seconds: float, *labels: str) -> int:
-        """Add to a histogram; the slot of the bucket."""
-        return self.guard.observe(field, seconds, *labels)
-
-    def tick_if_due(self) -> None:
-        now = self.clock()
-        if now > self.tick:
-            self.guard.housekeep(now)
+def synchronous(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` under the guard. Breaker, retry, fallback cost a success nothing: lean has them too."""
+    lean = op.limiter is None and op.permits is None and op.first_limit is None and op.keep is None
+    return _lean(op, function) if lean else _full(op, function)
 
 
-def guarded(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` under the guard, with its own name and signature."""
-    inner = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    called = inner if inspect.isroutine(inner) else type(inner).__call__
-    generator = inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
-    if generator or isinstance(inner, type | staticmethod | classmethod) or not callable(inner):
-        what = f"the generator {_name(inner)}" if generator else _name(inner)
-        allowed = "def and async def functions"
-        raise ConfigurationError([f"{op.guard.name}: can't guard {what}; allowed: {allowed}"])
-    is_async = inspect.iscoroutinefunction(called)
-    wrapped = _async(op, function) if is_async else _sync(op, function)
-    functools.update_wrapper(wrapped, function)
-    return wrapped
+def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+    clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
 
-
-def _name(thing: object) -> str:
-    return getattr(thing, "__qualname__", type(thing).__name__)
-
-
-def _sync(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        lane = op.lane
-        if not lane or (op.watching is not None and op.watching()):
+        lane = op.open_lane
+        if not lane:
+            now = op.clock()
+            if now < op.refuse_until:
+                op.slots[op.refused] += 1
+                if op.default is not MISSING:
+                    return op.default
+                raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
+            lane = op.unwatched_lane()
+        if not lane:
+            return _divert(op, function, args, kwargs)
+        began = clock()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            answer: Answer = (False, error)
+            took = clock() - began
+        else:
+            took = clock() - began
+            bucket = base + bisect_left(bounds, took)
+            if op.lane == lane and took <= slow_after and began <= op.tick:
+                slots = op.slots
+                slots[bucket] += 1
+                slots[sum_slot] += took
+                return result
+            answer = (True, result)
+        try:
+            travel = Journey(op, args, kwargs).resume(answer, began, took, lane)
+            return drive(op.guard, travel, function, args, kwargs)
+        finally:
+            # The exception's traceback holds this frame: without the name the frame holds it no longer.
+            del answer
+
+    return call
+
+
+def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+    """With rate limit, bulkhead, deadline and stale store, each where there is one."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        lane = op.open_lane
+        if not lane:
+            now = op.clock()
+            if now < op.refuse_until:
+                op.slots[op.refused] += 1
+                if op.default is not MISSING:
+                    return op.default
+                raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
+            lane = op.unwatched_lane()
+        if not lane:
             return _divert(op, function, args, kwargs)
         began = op.clock()
         limit = op.first_limit
@@ -171,16 +136,23 @@ def _sync(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
             travel = Journey(op, args, kwargs).resume(answer, began, took, lane)
             return drive(op.guard, travel, function, args, kwargs)
         finally:
-            # The exception's traceback holds this frame: without the name the frame holds it no longer.
             del answer
 
     return call
 
 
-def _async(op: Operation, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        lane = op.lane
-        if not lane or (op.watching is not None and op.watching()):
+        lane = op.open_lane
+        if not lane:
+            now = op.clock()
+            if now < op.refuse_until:
+                op.slots[op.refused] += 1
+                if op.default is not MISSING:
+                    return op.default
+                raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
+            lane = op.unwatched_lane()
+        if not lane:
             return await _adivert(op, function, args, kwargs)
         began = op.clock()
         limit = op.first_limit
@@ -249,6 +221,13 @@ def _divert(
     """Leave the lane before anything was asked; ``limiter`` gave a permit that goes back."""
     if limiter is not None:
         limiter.arrival -= limiter.interval
+    if op.sampling:
+        op.sample_taken()
+        began, inside = op.clock(), Stopwatch(op.clock, function)
+        try:
+            return synchronous(op, inside.run)(*args, **kwargs)
+        finally:
+            op.observe("overhead", op.clock() - began - inside.seconds)
     return drive(op.guard, Journey(op, args, kwargs).run(), function, args, kwargs)
 
 
@@ -261,6 +240,13 @@ async def _adivert(
 ) -> Any:
     if limiter is not None:
         limiter.arrival -= limiter.interval
+    if op.sampling:
+        op.sample_taken()
+        began, inside = op.clock(), Stopwatch(op.clock, function)
+        try:
+            return await asynchronous(op, inside.arun)(*args, **kwargs)
+        finally:
+            op.observe("overhead", op.clock() - began - inside.seconds)
     return await adrive(op.guard, Journey(op, args, kwargs).run(), function, args, kwargs)
 
 

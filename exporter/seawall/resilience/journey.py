@@ -65,7 +65,7 @@ class Journey(Attempts):
                 # The dependency's own exception says more than that its breaker opened meanwhile.
                 (answer, outcome), result = failed, "exhausted"
                 break
-        if self.attempts and outcome != "cancelled":
+        if op.guard.retry is not None and self.attempts and outcome != "cancelled":
             op.count("retry_calls", result)
         return (yield from self._finish(answer, outcome))
 
@@ -90,7 +90,7 @@ class Journey(Attempts):
             return self._exhausted(name)
         if guard.budget is not None:
             with guard.lock:
-                allowed = guard.budget.spend(now, guard.calls_ended())
+                allowed = guard.budget.spend(now, guard.accounts.calls_ended())
             if not allowed:
                 guard.report.event(BudgetExhausted, op.name, attempt=self.attempts + 1, error=name)
                 return None, "budget_exhausted"

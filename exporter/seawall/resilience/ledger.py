@@ -124,13 +124,18 @@ class Exemplar:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The fast lane of one operation and the slots that its calls belong to when read."""
+    """The fast lane of one operation and the slots that its calls belong to when read.
+
+    ``refused`` counts the calls that an open breaker sent away the short way: at once, in the first bucket.
+    """
 
     offset: int
     size: int
     call_duration: int
     attempt_duration: int
     ones: tuple[int, ...]
+    refused: int
+    refused_ones: tuple[int, ...]
 
 
 class Layout:
@@ -166,14 +171,24 @@ class Layout:
             ones = [self.at("calls", operation, "success"), self.at("attempts", operation, "success")]
             if "retry" in present:
                 ones.append(self.at("retry_calls", operation, "first_try"))
+            refused = [self.at("call_duration", operation)]
+            if "breaker" in present:
+                refused.append(self.at("rejections", "breaker", "open"))
+                refused.append(
+                    self.at("calls", operation, "degraded" if modes[:1] == ("default",) else "rejected")
+                )
+            if modes[:1] == ("default",):
+                refused.append(self.at("degradations", operation, "default", "served"))
             lanes[operation] = Lane(
                 offset,
                 len(bounds) + 2,
                 self.at("call_duration", operation),
                 self.at("attempt_duration", operation),
                 tuple(ones),
+                offset + len(bounds) + 2,
+                tuple(refused),
             )
-            offset += len(bounds) + 2
+            offset += len(bounds) + 3
         self.lanes = lanes
         self.width = offset
         self.calls = tuple(self.at("calls", o, x) for o in operations for x in CALL_OUTCOMES)
@@ -248,6 +263,8 @@ def fold(layout: Layout, raw: Sequence[float]) -> list[float]:
                 out[lane.attempt_duration + i] += n
             for slot in lane.ones:
                 out[slot] += total
+        for slot in lane.refused_ones:
+            out[slot] += raw[lane.refused]
     for entry in layout.entries:
         if entry.bounds:
             end = entry.offset + len(entry.bounds) + 1

@@ -15,6 +15,7 @@ def read(guard: Guard) -> list[float]:
     """Every number of the guard as of now, by its ledger's layout."""
     layout = guard.ledger.layout
     with guard.lock:
+        guard.accounts.count_avoided()
         out = fold(layout, list(guard.ledger.slots))
         now = guard.clock()
         if guard.breaker is not None:
@@ -22,12 +23,14 @@ def read(guard: Guard) -> list[float]:
             for state in BREAKER_STATES:
                 out[layout.at("breaker_state", state)] = int(state == guard.breaker.state)
                 out[layout.at("breaker_state_seconds", state)] = seconds[state]
-            failure, slow, calls = guard.breaker.window(guard.lane_total())
+            failure, slow, calls = guard.breaker.window(guard.accounts.lane_successes())
             out[layout.at("breaker_failure_ratio")] = failure
             out[layout.at("breaker_slow_ratio")] = slow
             out[layout.at("breaker_window_calls")] = calls
         if guard.budget is not None:
-            out[layout.at("retry_budget_remaining")] = guard.budget.remaining_ratio(now, guard.calls_ended())
+            out[layout.at("retry_budget_remaining")] = guard.budget.remaining_ratio(
+                now, guard.accounts.calls_ended()
+            )
         if guard.bulkhead is not None:
             out[layout.at("bulkhead_in_flight")] = guard.bulkhead.in_flight
             out[layout.at("bulkhead_queued")] = len(guard.bulkhead.waiters)
@@ -56,7 +59,9 @@ def snapshot(guard: Guard) -> dict[str, Any]:
         }
         breaker = guard.breaker
         if breaker is not None:
-            out["failure_ratio"], out["slow_ratio"], out["window_calls"] = breaker.window(guard.lane_total())
+            out["failure_ratio"], out["slow_ratio"], out["window_calls"] = breaker.window(
+                guard.accounts.lane_successes()
+            )
             if breaker.last_change is not None:
                 out["last_transition"] = _change(breaker.last_change, now)
             if breaker.why_opened is not None:

@@ -44,11 +44,8 @@ class Registry:
         """Called by the guard when it is built. ``ConfigurationError`` when the name is taken."""
         with self._lock:
             if guard.name in self._guards:
-                raise ConfigurationError(
-                    [
-                        f"Registry {self.service!r}: guard {guard.name!r} exists already; allowed: each name once"
-                    ]
-                )
+                taken = f"Registry {self.service!r}: guard {guard.name!r} exists already; allowed: each once"
+                raise ConfigurationError([taken])
             self._guards = {**self._guards, guard.name: guard}
         guard.refresh_observer(self.observer is not None)
 
@@ -115,6 +112,8 @@ class Registry:
             )
             for kind in EVENT_TYPES
         }
+        for guard in self:
+            guard.audience_changed()
 
 
 default_registry = Registry()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seawall.resilience.breaker import Change
-from seawall.resilience.events import Transition
+from seawall.resilience.events import CallDegraded, CallFailed, CallRejected, Transition
 from seawall.resilience.observer import Watch
 from seawall.resilience.registry import Registry
 
@@ -69,6 +69,15 @@ class Reporter:
                 errors=change.errors,
                 open_for=change.open_for,
             )
+
+    def audience(self) -> bool:
+        """Whether anyone is told of rejected calls."""
+        registry = self._registry
+        return registry.observer is not None or bool(
+            registry.listeners_of(CallRejected)
+            or registry.listeners_of(CallFailed)
+            or registry.listeners_of(CallDegraded)
+        )
 
     def watching(self) -> bool:
         observer = self._registry.observer

@@ -1,0 +1,145 @@
+"""An operation of a guard: what users decorate and call, and what the hot path reads."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from seawall.resilience.async_timeout import ExpiriesByLoop
+from seawall.resilience.breaker import OPEN
+from seawall.resilience.errors import BreakerOpen, ConfigurationError
+from seawall.resilience.fallback import MISSING
+from seawall.resilience.hotpath import asynchronous, synchronous
+
+if TYPE_CHECKING:
+    from seawall.resilience.guard import Guard
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Operation:
+    """One operation of a guard: a decorator, and ``call`` / ``acall``. Its attributes are what the lane
+    reads.
+
+    ``lane`` is the breaker's epoch while successes may take the fast lane, else 0. ``open_lane`` is the same,
+    but 0 too while someone is to be asked first: an observer, or the sampling of the guard's own cost.
+    Before ``refuse_until`` a call is sent away at once, after ``tick`` housekeeping is due: the guard's clock.
+    """
+
+    __slots__ = (
+        "base", "bounds", "clock", "default", "dependency", "expiries", "first_limit", "guard", "keep",
+        "lane", "limiter", "name", "open_lane", "permits", "refuse_until", "refused", "sampling", "slots",
+        "slow_after", "sum_slot", "tick", "waiters",
+    )  # fmt: skip
+
+    def __init__(self, guard: Guard, name: str) -> None:
+        self.guard = guard
+        self.name = name
+        self.dependency = guard.name
+        self.clock = guard.clock
+        lane = guard.ledger.layout.lanes[name]
+        self.slots = guard.ledger.slots
+        self.bounds = guard.ledger.layout.bounds
+        self.base = lane.offset
+        self.sum_slot = lane.offset + lane.size - 1
+        self.lane = self.open_lane = 0
+        self.tick = -inf
+        self.sampling = False
+        self.limiter = guard.limiter
+        self.permits = guard.bulkhead.permits if guard.bulkhead else None
+        self.waiters = guard.bulkhead.waiters if guard.bulkhead else None
+        self.keep = guard.stale.keep if guard.stale else None
+        self.first_limit: float | None = guard.timeout.first[0] if guard.timeout else None
+        self.expiries = ExpiriesByLoop(self.first_limit) if self.first_limit is not None else None
+        breaker = guard.breaker
+        slow = breaker.settings.slow_after if breaker and breaker.settings.slow_after else inf
+        self.slow_after = min(slow, self.first_limit or inf)
+        fallback = guard.fallback
+        self.default = (
+            fallback.default if fallback is not None and fallback.modes[0] == "default" else MISSING
+        )
+        self.refused = lane.refused
+        self.refuse_until = -inf
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Guard a function or coroutine function. Generators are refused: they would run unguarded."""
+        return cast("Callable[P, R]", guarded(self, function))
+
+    def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a function under the guard."""
+        return cast("R", synchronous(self, function)(*args, **kwargs))
+
+    async def acall(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Await a coroutine function under the guard."""
+        return cast("R", await asynchronous(self, function)(*args, **kwargs))
+
+    # -- at the entry of the lane
+
+    def shift(self, lane: int, observed: bool) -> None:
+        """Set the lane. Caller holds the guard's lock."""
+        self.lane = lane
+        self.open_lane = 0 if observed or self.sampling else lane
+        self.refuse_until = self._refuse_until()
+
+    def unwatched_lane(self) -> int:
+        """The lane of a call that finds it not open to all: 0 when the call must leave it."""
+        if self.sampling or not self.lane or self.guard.report.watching():
+            return 0
+        return self.lane
+
+    def sample_taken(self) -> None:
+        self.sampling = False
+        self.guard.shift_lanes()
+
+    def _refuse_until(self) -> float:
+        """Until when the short way out will do: nobody is told, no fallback is asked but a default value."""
+        guard = self.guard
+        if guard.breaker is None or guard.breaker.state != OPEN or guard.report.audience():
+            return -inf
+        if guard.fallback is not None and (
+            self.default is MISSING or not issubclass(BreakerOpen, guard.fallback.on)
+        ):
+            return -inf
+        return guard.breaker.open_until
+
+    # -- the ledger, off the lane
+
+    def count(self, field: str, *labels: str) -> None:
+        self.slots[self.guard.ledger.layout.at(field, self.name, *labels)] += 1
+
+    def add(self, field: str, amount: float) -> None:
+        self.slots[self.guard.ledger.layout.at(field, self.name)] += amount
+
+    def observe(self, field: str, seconds: float, *labels: str) -> int:
+        """Add to a histogram; the slot of the bucket."""
+        return self.guard.ledger.observe(field, seconds, *labels)
+
+    def tick_if_due(self) -> None:
+        now = self.clock()
+        if now > self.tick:
+            self.guard.housekeep(now)
+
+
+def guarded(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` under the guard, with its own name and signature."""
+    inner = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    called = inner if inspect.isroutine(inner) else type(inner).__call__
+    generator = inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+    if generator or isinstance(inner, type | staticmethod | classmethod) or not callable(inner):
+        what = f"the generator {_name(inner)}" if generator else _name(inner)
+        allowed = "def and async def functions"
+        raise ConfigurationError([f"{op.guard.name}: can't guard {what}; allowed: {allowed}"])
+    is_async = inspect.iscoroutinefunction(called)
+    wrapped = asynchronous(op, function) if is_async else synchronous(op, function)
+    functools.update_wrapper(wrapped, function)
+    return wrapped
+
+
+def _name(thing: object) -> str:
+    return getattr(thing, "__qualname__", type(thing).__name__)
