@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Iterator
@@ -97,3 +98,23 @@ def test_loopback_is_the_default() -> None:
 def test_settings_that_cant_be(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(settings))):
         ExporterSettings(**settings)
+
+
+def test_the_service_s_own_uvicorn_loggers_stay_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    lines = logging.StreamHandler()
+    access, error = logging.getLogger("uvicorn.access"), logging.getLogger("uvicorn.error")
+    access.addHandler(lines)
+    before = error.level
+    try:
+        with caplog.at_level(logging.INFO, logger="uvicorn.access"):
+            server = ExporterServer(create_app(Registry()), ExporterSettings(port=0))
+            server.start()
+            try:
+                assert httpx.get(f"http://127.0.0.1:{server.port}/metrics").status_code == 200
+            finally:
+                server.stop()
+        assert lines in access.handlers
+        assert error.level == before
+        assert "/metrics" not in caplog.text
+    finally:
+        access.removeHandler(lines)
