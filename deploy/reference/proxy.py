@@ -31,6 +31,8 @@ from typing import Any
 
 HOST = "127.0.0.1"
 CHUNK = 64 * 1024
+PAUSE_SECONDS = 0.02
+"""Bytes that come after such a pause are another answer, with a fate of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,25 +124,30 @@ class Proxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool) -> None:
         """Carry one direction. A queue between reading and writing keeps latency from being bandwidth."""
-        line: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(64)
+        line: asyncio.Queue[tuple[float, bytes, bool]] = asyncio.Queue(64)
 
         async def receive() -> None:
             loop = asyncio.get_running_loop()
+            arrived, delay, reset = float("-inf"), 0.0, False
             while data := await reader.read(CHUNK):
-                delay = self.toxics.latency + self._dice.random() * self.toxics.jitter if answers else 0.0
-                await line.put((loop.time() + delay, data))
-            await line.put((0.0, b""))
+                now = loop.time()
+                if answers and now - arrived > PAUSE_SECONDS:
+                    delay = self.toxics.latency + self._dice.random() * self.toxics.jitter
+                    reset = self._dice.random() < self.toxics.reset
+                arrived = now
+                await line.put((now + delay, data, reset))
+            await line.put((0.0, b"", False))
 
         async def deliver() -> None:
             loop = asyncio.get_running_loop()
             while True:
-                due, data = await line.get()
+                due, data, reset = await line.get()
                 if (wait := due - loop.time()) > 0:
                     await asyncio.sleep(wait)
                 await self._flowing.wait()
                 if not data:
                     return
-                if answers and self._dice.random() < self.toxics.reset:
+                if reset:
                     _reset(writer)
                     return
                 await self._write(writer, data)
@@ -153,10 +160,10 @@ class Proxy:
             rate = self.toxics.bandwidth
             piece = data[: max(1, int(rate / 20))] if rate else data
             data = data[len(piece) :]
-            writer.write(piece)
-            await writer.drain()
             if rate:
                 await asyncio.sleep(len(piece) / rate)
+            writer.write(piece)
+            await writer.drain()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
