@@ -1,0 +1,102 @@
+"""promtool tests, generated from the scenario of every alert: nothing can be added to a bundle untested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import ceil
+
+from seawall.alerts import links
+from seawall.alerts.context import Context
+from seawall.alerts.model import Alert, Mishap, Scenario
+from seawall.alerts.text import Seen
+from seawall.alerts.timeline import Phase, Sample, happen, notation, samples, series
+from seawall.telemetry.promql import quoted, window
+
+
+def of(context: Context, alert: Alert, siblings: Sequence[Alert]) -> Iterator[dict[str, object]]:
+    """Fires and recovers; stays quiet just below its threshold; and each mishap of its scenario.
+
+    ``siblings`` are rules of the same name that fire on the same input; promtool asks for all of a name.
+    """
+    scene = alert.scenario
+    yield _case(context, alert, "fires, recovers", None, (alert, *siblings))
+    if not scene.always:
+        yield _near(alert)
+    for mishap in scene.mishaps:
+        yield _case(context, alert, mishap, mishap)
+
+
+def _case(
+    context: Context, alert: Alert, title: str, mishap: Mishap | None, together: Sequence[Alert] = ()
+) -> dict[str, object]:
+    scene = alert.scenario
+    phases: list[tuple[Phase, int]] = [("quiet", _steps(scene, scene.lead))] if scene.lead else []
+    phases += [("firing", _steps(scene, scene.bad)), ("quiet", _steps(scene, scene.tail))]
+    begin = _steps(scene, scene.lead) + 1 if scene.lead else 0
+    end = begin + _steps(scene, scene.bad) - (1 if scene.lead else 0)
+    last = end + _steps(scene, scene.tail)
+    inputs: dict[str, str] = {}
+    for signal in scene.signals:
+        own: list[Sample] = samples(signal, phases, scene.step)
+        inputs[series(signal)] = notation(happen(mishap, signal, own, begin, end) if mishap else own)
+    gone = mishap == "target vanishes"
+    checks = [(end, True), (last, scene.fires_unseen if gone else scene.always)]
+    if scene.lead and not scene.always:
+        checks.insert(0, (begin - 1, False))
+    case = _shell(alert, title, inputs)
+    if mishap is None:
+        alerts = [_expected(context, each) for each in together]
+        case["alert_rule_test"] = [
+            {"eval_time": _at(scene, end), "alertname": alert.name, "exp_alerts": alerts}
+        ]
+    case["promql_expr_test"] = [_firing(alert, scene, index, fires) for index, fires in checks]
+    return case
+
+
+def _near(alert: Alert) -> dict[str, object]:
+    scene = alert.scenario
+    length = _steps(scene, scene.lead) + _steps(scene, scene.bad)
+    inputs = {
+        series(signal): notation(samples(signal, [("near", length)], scene.step)) for signal in scene.signals
+    }
+    case = _shell(alert, "stays quiet just below its threshold", inputs)
+    case["promql_expr_test"] = [_firing(alert, scene, index, False) for index in (length // 2, length)]
+    return case
+
+
+def _shell(alert: Alert, title: str, inputs: dict[str, str]) -> dict[str, object]:
+    own = " ".join(alert.static_labels.values()).replace("\n", " ")
+    return {
+        "name": f"{alert.name} ({own}): {title}",
+        "interval": window(alert.scenario.step),
+        "input_series": [{"series": name, "values": values} for name, values in inputs.items()],
+    }
+
+
+def _firing(alert: Alert, scene: Scenario, index: int, fires: bool) -> dict[str, object]:
+    """Whether this very rule fires; other rules of the same name may."""
+    matchers = {"alertname": alert.name, "alertstate": "firing", **alert.static_labels}
+    body = ",".join(f"{name}={quoted(value)}" for name, value in matchers.items())
+    return {
+        "expr": f"count(ALERTS{{{body}}})",
+        "eval_time": _at(scene, index),
+        "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
+    }
+
+
+def _expected(context: Context, alert: Alert) -> dict[str, object]:
+    scene = alert.scenario
+    labels = {**scene.labels, **alert.static_labels}
+    seen = Seen(labels=scene.labels, value=scene.value, settings=scene.settings, modes=scene.modes)
+    return {
+        "exp_labels": labels,
+        "exp_annotations": {name: text.shown(seen) for name, text in links.texts(context, alert).items()},
+    }
+
+
+def _steps(scene: Scenario, seconds: float) -> int:
+    return ceil(round(seconds / scene.step, 6))
+
+
+def _at(scene: Scenario, index: int) -> str:
+    return window(index * scene.step) if index else "0s"

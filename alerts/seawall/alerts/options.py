@@ -1,0 +1,106 @@
+"""What the generated bundle depends on beside the policies: addresses, intervals, labels."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from seawall.resilience.errors import ConfigurationError
+
+#: The shortest window that rules use, before ``time_factor``. Seconds.
+BASE_WINDOW = 300.0
+#: A rate needs this many scrapes in its window to survive one that is missed.
+SCRAPES_PER_WINDOW = 4
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Settings of a bundle. Times are seconds; every violation is named in one `ConfigurationError`.
+
+    ``time_factor`` multiplies every window, ``for`` and interval of rules and notifications: 1/60 turns
+    an hour into a minute, for demonstrations and campaigns. Intervals given explicitly are taken as they are.
+    """
+
+    #: The ``job`` label of the service's targets; "" takes the name of the service in the policy document.
+    job: str = ""
+    cluster: str = "local"
+    targets: tuple[str, ...] = ("127.0.0.1:9464",)
+    alertmanagers: tuple[str, ...] = ("127.0.0.1:9093",)
+    webhook_url: str = "http://127.0.0.1:9465/notifications"
+    #: A file with the bearer token that the webhook wants; secrets are never written into the bundle.
+    webhook_token_file: str = ""
+    scrape_interval: float = 15.0
+    evaluation_interval: float = 15.0
+    time_factor: float = 1.0
+    #: ``None``: 0 s for critical, 30 s for the rest, times ``time_factor``.
+    group_wait: float | None = None
+    group_interval: float | None = None
+    repeat_interval: float | None = None
+    dashboard_base_url: str = "http://127.0.0.1:3000"
+    runbook_base_url: str = "http://127.0.0.1:9464/runbooks"
+    #: Labels of the targets, beside ``job`` and ``instance``, that Prometheus writes on every series.
+    target_labels: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        problems: list[str] = []
+        for name in ("scrape_interval", "evaluation_interval", "time_factor"):
+            problems += _positive(name, getattr(self, name))
+        for name in ("group_wait", "group_interval", "repeat_interval"):
+            value = getattr(self, name)
+            if value is not None and not (name == "group_wait" and value == 0):
+                problems += _positive(name, value)
+        if not problems and BASE_WINDOW * self.time_factor < SCRAPES_PER_WINDOW * self.scrape_interval:
+            least = SCRAPES_PER_WINDOW * self.scrape_interval / BASE_WINDOW
+            problems.append(
+                f"options.time_factor is {self.time_factor:g}; allowed: at least {least:.4g} with a scrape "
+                f"interval of {self.scrape_interval:g} s, so that the shortest window holds "
+                f"{SCRAPES_PER_WINDOW} scrapes"
+            )
+        for name in ("targets", "alertmanagers"):
+            for address in getattr(self, name):
+                problems += _address(name, address)
+        if not self.targets:
+            problems.append("options.targets is empty; allowed: at least one host:port")
+        for name in ("webhook_url", "dashboard_base_url", "runbook_base_url"):
+            problems += _url(name, getattr(self, name))
+        for label, _ in self.target_labels:
+            if not _LABEL.fullmatch(label) or label.startswith("__") or label in ("job", "instance"):
+                problems.append(
+                    f"options.target_labels names {label!r}; allowed: letters, digits and _, but job, "
+                    f"instance, __*"
+                )
+        if problems:
+            raise ConfigurationError(problems)
+
+
+def _positive(name: str, value: object) -> list[str]:
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value >= 0.001
+    ):
+        return []
+    return [f"options.{name} is {value!r}; allowed: a number of at least 0.001"]
+
+
+def _address(name: str, address: str) -> list[str]:
+    host, _, port = address.rpartition(":")
+    good = bool(host) and port.isdecimal() and 0 < int(port) < 65536 and not re.search(r"[\s/@{}]", host)
+    return [] if good else [f"options.{name} holds {address!r}; allowed: host:port"]
+
+
+def _url(name: str, url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s{}]", url)
+        secret = bool(parts.username or parts.password)
+    except ValueError:
+        good, secret = False, False
+    if secret:
+        return [f"options.{name} holds a user name or password; allowed: none, secrets go by file only"]
+    return [] if good else [f"options.{name} is {url!r}; allowed: an http or https address"]

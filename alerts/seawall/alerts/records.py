@@ -1,0 +1,174 @@
+"""Recording rules: raw series are read once, over the shortest window; all else is computed from the result.
+
+Levels are the labels that are left: ``job_dependency``, ``job_dependency_outcome`` and so on. A longer window
+is the average over time of the shortest window's rate, so that a day costs a day of one series per
+dependency, not of every replica, operation and outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from seawall.alerts.context import BY, Context
+from seawall.alerts.model import Group, Recording
+from seawall.telemetry import catalog
+from seawall.telemetry.promql import (
+    Expr,
+    equal,
+    one_of,
+    over_time,
+    rate,
+    ratio,
+    sum_by,
+    unequal,
+)
+
+#: Long and short window of each burn-rate alert, and the factor, from the SRE workbook. Seconds.
+BURNS = ((3600.0, 300.0, 14.4), (21600.0, 1800.0, 6.0), (86400.0, 7200.0, 3.0), (259200.0, 21600.0, 1.0))
+FAILED = ("failure", "timeout", "rejected")
+
+#: How often rules over long windows run: below the 5 minutes after which Prometheus forgets a series.
+LONG_INTERVAL = 120.0
+
+
+@dataclass(frozen=True)
+class Records:
+    """The recordings by name, for alerts to refer to."""
+
+    context: Context
+
+    @cached_property
+    def short(self) -> str:
+        return self.context.window()
+
+    def _rate(self, level: str, metric: str, expr: Expr) -> Recording:
+        return Recording(f"{level}:{metric}:rate{self.short}", expr)
+
+    def _ratio(self, level: str, metric: str, part: Expr, total: Expr) -> Recording:
+        return Recording(f"{level}:{metric}:ratio_rate{self.short}", ratio(part, total))
+
+    def _raw(self, series: catalog.Series, *matchers: object) -> Expr:
+        select = self.context.scope.select
+        return rate(select(series, *matchers), self.short)  # type: ignore[arg-type]
+
+    @cached_property
+    def calls_by_outcome(self) -> Recording:
+        return self._rate(
+            "job_dependency_outcome", "seawall_calls", sum_by(self._raw(catalog.CALLS), *BY, "outcome")
+        )
+
+    @cached_property
+    def calls(self) -> Recording:
+        """Calls that count: a cancelled call says nothing about the service."""
+        made = self.context.recorded(self.calls_by_outcome, unequal("outcome", "cancelled"))
+        return self._rate("job_dependency", "seawall_calls", sum_by(made, *BY))
+
+    @cached_property
+    def failures(self) -> Recording:
+        failed = self.context.recorded(self.calls_by_outcome, one_of("outcome", FAILED))
+        return self._rate("job_dependency", "seawall_failures", sum_by(failed, *BY))
+
+    @cached_property
+    def degraded(self) -> Recording:
+        served = self.context.recorded(self.calls_by_outcome, equal("outcome", "degraded"))
+        return self._rate("job_dependency", "seawall_degraded", sum_by(served, *BY))
+
+    @cached_property
+    def attempts_by_outcome(self) -> Recording:
+        return self._rate(
+            "job_dependency_outcome", "seawall_attempts", sum_by(self._raw(catalog.ATTEMPTS), *BY, "outcome")
+        )
+
+    @cached_property
+    def attempts(self) -> Recording:
+        made = self.context.recorded(self.attempts_by_outcome, unequal("outcome", "cancelled"))
+        return self._rate("job_dependency", "seawall_attempts", sum_by(made, *BY))
+
+    @cached_property
+    def slow_ratio(self) -> Recording:
+        slow = sum_by(self.context.recorded(self.attempts_by_outcome, equal("outcome", "slow")), *BY)
+        return self._ratio(
+            "job_dependency", "seawall_slow_attempts", slow, self.context.recorded(self.attempts)
+        )
+
+    @cached_property
+    def retries(self) -> Recording:
+        return self._rate("job_dependency", "seawall_retries", sum_by(self._raw(catalog.RETRIES), *BY))
+
+    @cached_property
+    def retries_per_call(self) -> Recording:
+        recorded = self.context.recorded
+        return self._ratio("job_dependency", "seawall_retries", recorded(self.retries), recorded(self.calls))
+
+    @cached_property
+    def budget_refusals_ratio(self) -> Recording:
+        refused = sum_by(self._raw(catalog.RETRY_CALLS, equal("result", "budget_exhausted")), *BY)
+        return self._ratio(
+            "job_dependency", "seawall_retry_budget_refusals", refused, self.context.recorded(self.calls)
+        )
+
+    @cached_property
+    def timeouts_ratio(self) -> Recording:
+        timeouts = sum_by(self._raw(catalog.TIMEOUTS), *BY)
+        return self._ratio("job_dependency", "seawall_timeouts", timeouts, self.context.recorded(self.calls))
+
+    def rejections_ratio(self, policy: str) -> Recording:
+        shed = sum_by(self._raw(catalog.REJECTIONS, equal("policy", policy)), *BY)
+        return self._ratio(
+            "job_dependency", f"seawall_{policy}_rejections", shed, self.context.recorded(self.calls)
+        )
+
+    @cached_property
+    def fallback_failures_ratio(self) -> Recording:
+        level = (*BY, "mode")
+        failed = sum_by(self._raw(catalog.DEGRADATIONS, equal("outcome", "failed")), *level)
+        tried = sum_by(self._raw(catalog.DEGRADATIONS), *level)
+        return self._ratio("job_dependency_mode", "seawall_fallback_failures", failed, tried)
+
+    def over(self, recording: Recording, unscaled: float) -> Expr:
+        """A rate of the shortest window, averaged over a longer one."""
+        mine = self.context.recorded(recording)
+        length = self.context.window(unscaled)
+        return mine if length == self.short else over_time("avg", mine, length)
+
+    def burn_ratio(self, kind: str, unscaled: float) -> Recording:
+        """Share of failed (or degraded) calls over a window. ``kind``: ``failures`` or ``degraded``."""
+        part = self.failures if kind == "failures" else self.degraded
+        length = self.context.window(unscaled)
+        return Recording(
+            f"job_dependency:seawall_{kind}:ratio_rate{length}",
+            ratio(self.over(part, unscaled), self.over(self.calls, unscaled)),
+        )
+
+    def groups(self) -> list[Group]:
+        """Every recording that the document's policies have a use for, cheapest first."""
+        having = self.context.document.having
+        rates = [self.calls_by_outcome, self.calls, self.failures, self.degraded]
+        rates += [self.attempts_by_outcome, self.attempts]
+        shares: list[Recording] = []
+        if having("breaker"):
+            shares.append(self.slow_ratio)
+        if having("retry"):
+            rates.append(self.retries)
+            shares += [self.retries_per_call, self.budget_refusals_ratio]
+        if having("timeout"):
+            shares.append(self.timeouts_ratio)
+        shares += [self.rejections_ratio(policy) for policy in ("bulkhead", "rate_limit") if having(policy)]
+        if having("fallback"):
+            shares.append(self.fallback_failures_ratio)
+        lengths = sorted({length for pair in BURNS for length in pair[:2]})
+        quick = [self.burn_ratio(kind, n) for kind in ("failures", "degraded") for n in lengths if n <= 3600]
+        lasting = [self.burn_ratio(kind, n) for kind in ("failures", "degraded") for n in lengths if n > 3600]
+        longest = max(self.context.options.evaluation_interval, self.context.seconds(LONG_INTERVAL))
+        return [
+            Group(
+                "records",
+                "seawall records, policies",
+                (self.context.policy_settings, self.context.criticalities),
+            ),
+            Group("records", "seawall records, rates", tuple(rates)),
+            Group("records", "seawall records, shares", tuple(shares)),
+            Group("records", "seawall records, budgets", tuple(quick)),
+            Group("records", "seawall records, long windows", tuple(lasting), interval=longest),
+        ]

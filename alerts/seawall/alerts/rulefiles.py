@@ -1,0 +1,112 @@
+"""Rules and their tests as files for Prometheus and promtool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from seawall.alerts import (
+    breaker_alerts,
+    budget_alerts,
+    cases,
+    links,
+    pressure_alerts,
+    retry_alerts,
+    slowness_alerts,
+    watching_alerts,
+)
+from seawall.alerts.context import Context
+from seawall.alerts.model import Alert, Group, Recording
+from seawall.alerts.records import Records
+from seawall.alerts.yaml_text import dump
+from seawall.telemetry.promql import window
+
+#: More rules than this are split into groups of their own: a group is evaluated one rule after the other.
+GROUP_SIZE = 20
+RECORDS = "records"
+
+
+def groups(context: Context) -> list[Group]:
+    """All rules of a bundle."""
+    records = Records(context)
+    families: dict[str, Iterable[Alert]] = {
+        "breaker": breaker_alerts.alerts(context, records),
+        "budgets": budget_alerts.alerts(context, records),
+        "retries": retry_alerts.alerts(context, records),
+        "slowness": slowness_alerts.alerts(context, records),
+        "pressure": pressure_alerts.alerts(context, records),
+        "watching": watching_alerts.alerts(context),
+    }
+    own = [group for group in records.groups() if group.rules]
+    for file, alerts in families.items():
+        each = tuple(alerts)
+        parts = [each[i : i + GROUP_SIZE] for i in range(0, len(each), GROUP_SIZE)]
+        own += [
+            Group(file, f"seawall {file}" + (f" {n}" if len(parts) > 1 else ""), part)
+            for n, part in enumerate(parts, 1)
+        ]
+    return own
+
+
+def rule_files(context: Context, own: Sequence[Group], heading: str) -> Iterator[tuple[str, str]]:
+    """Name without folder, and text, of each rule file."""
+    for file in dict.fromkeys(group.file for group in own):
+        document = {"groups": [_group(context, g) for g in own if g.file == file]}
+        yield f"{file}.yml", dump(document, heading)
+
+
+def test_files(context: Context, own: Sequence[Group], heading: str) -> Iterator[tuple[str, str]]:
+    """One file of tests for each file of alerts, beside the recordings that the alerts read."""
+    every = [rule for group in own for rule in group.rules if isinstance(rule, Alert)]
+    for file in dict.fromkeys(group.file for group in own if group.file != RECORDS):
+        mine = [g for g in own if g.file in (RECORDS, file)]
+        written = [
+            case
+            for group in mine
+            for rule in group.rules
+            if isinstance(rule, Alert)
+            for case in cases.of(context, rule, _siblings(rule, every))
+        ]
+        document = {
+            "rule_files": [f"../rules/{name}.yml" for name in dict.fromkeys(g.file for g in mine)],
+            "evaluation_interval": window(context.step),
+            "group_eval_order": [_name(context, g) for g in mine],
+            "tests": written,
+        }
+        yield f"{file}_test.yml", dump(document, heading)
+
+
+def _siblings(alert: Alert, every: Sequence[Alert]) -> list[Alert]:
+    return [
+        other
+        for other in every
+        if other is not alert
+        and other.name == alert.name
+        and other.scenario.labels == alert.scenario.labels
+        and other.labels.get("criticality") == alert.labels.get("criticality")
+    ]
+
+
+def _name(context: Context, group: Group) -> str:
+    return f"{group.name}: {context.job}"
+
+
+def _group(context: Context, group: Group) -> dict[str, object]:
+    written: dict[str, object] = {"name": _name(context, group)}
+    if group.interval is not None:
+        written["interval"] = window(group.interval)
+    written["rules"] = [_rule(context, rule) for rule in group.rules]
+    return written
+
+
+def _rule(context: Context, rule: Recording | Alert) -> dict[str, object]:
+    if isinstance(rule, Recording):
+        return {"record": rule.name, "expr": rule.expr.text}
+    written: dict[str, object] = {"alert": rule.name, "expr": rule.expr.text}
+    if rule.hold:
+        written["for"] = window(rule.hold)
+    if rule.keep:
+        written["keep_firing_for"] = window(rule.keep)
+    # Values of labels are templates too.
+    written["labels"] = {name: value.replace("{{", '{{"{{"}}') for name, value in rule.static_labels.items()}
+    written["annotations"] = {name: text.template() for name, text in links.texts(context, rule).items()}
+    return written
