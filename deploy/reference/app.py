@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from reference.house import House
-from reference.model import Mail
+from reference.model import BankRefused, Mail
 from reference.service_time import RequestTimeout
 from reference.settings import Settings
 from seawall.telemetry import correlation
@@ -99,6 +99,12 @@ async def bad_request(_: Request, problem: Exception) -> Response:
     return JSONResponse(body, 400, media_type="application/problem+json")
 
 
+async def bank_refused(_: Request, __: Exception) -> Response:
+    """502: the bank did not accept what this service asked of it."""
+    body = {"type": "about:blank", "title": "The bank refused the request", "status": 502}
+    return JSONResponse(body, 502, media_type="application/problem+json")
+
+
 def _json(content: dict[str, Any], status: int = 200) -> Response:
     text = json.dumps(content, default=str)
     return Response(text, status, media_type="application/json")
@@ -114,7 +120,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/reports", report, methods=["POST"]),
             Route("/waiting", waiting),
         ],
-        exception_handlers={BadRequest: bad_request},
+        exception_handlers={BadRequest: bad_request, BankRefused: bank_refused},
         lifespan=House.lifespan(settings),
     )
     app.add_middleware(RequestTimeout, seconds=settings.request_timeout)

@@ -28,7 +28,9 @@ class Objects:
 
     def path(self, key: str) -> Path:
         """Where the object of this key is, or would be."""
-        return self._folder / quote(key, safe="")
+        name = quote(key, safe="")
+        # No name of a file begins with a dot: "." and ".." are folders, and ".part-" is not yet an object.
+        return self._folder / (f"%2E{name[1:]}" if name.startswith(".") else name)
 
     def put(self, key: str, body: bytes) -> None:
         """Store an object whole; it replaces one of the same key."""
