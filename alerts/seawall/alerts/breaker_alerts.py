@@ -217,7 +217,7 @@ def _flapping(context: Context, criticality: str) -> Alert:
         description=text(
             Label("dependency"),
             ": breaker opened ",
-            Value("number"),
+            Value("count"),
             f" times from closed within {context.window(over)}; from {FLAPS} on it flaps. ",
             Meanwhile(),
         ),

@@ -88,7 +88,11 @@ class Burn:
     factor: float
 
 
-def alerts(context: Context, records: Records) -> Iterator[Alert]:
+FASTEST = Burn(*BURNS[0])
+
+
+def alerts(context: Context, records: Records, objective: str) -> Iterator[Alert]:
+    """``objective``: ``success`` for failures, ``undegraded`` for degraded answers."""
     kinds = (
         Kind(
             "failures",
@@ -110,6 +114,8 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
         ),
     )
     for kind in kinds:
+        if kind.objective != objective:
+            continue
         for criticality in context.document.criticalities:
             guards = [
                 g
@@ -149,8 +155,8 @@ def _burn(context: Context, records: Records, kind: Kind, guard: GuardPolicy, bu
         value=1,
         over=burn.short,
         numbers=(("objectives", kind.objective),),
-        # The same records feed all windows: what may happen to them is replayed on the short ones.
-        mishaps=COUNTER_MISHAPS if burn.factor >= PAGE_FROM else ("counter reset",),
+        # The same records feed all windows: what may happen to them is replayed on the shortest.
+        mishaps=COUNTER_MISHAPS if burn == FASTEST else (),
     )
     return Alert(
         runbook=kind.runbook,

@@ -157,18 +157,18 @@ class Records:
         shares += [self.rejections_ratio(policy) for policy in ("bulkhead", "rate_limit") if having(policy)]
         if having("fallback"):
             shares.append(self.fallback_failures_ratio)
-        lengths = sorted({length for pair in BURNS for length in pair[:2]})
-        quick = [self.burn_ratio(kind, n) for kind in ("failures", "degraded") for n in lengths if n <= 3600]
-        lasting = [self.burn_ratio(kind, n) for kind in ("failures", "degraded") for n in lengths if n > 3600]
         longest = max(self.context.options.evaluation_interval, self.context.seconds(LONG_INTERVAL))
-        return [
-            Group(
-                "records",
-                "seawall records, policies",
-                (self.context.policy_settings, self.context.criticalities),
-            ),
-            Group("records", "seawall records, rates", tuple(rates)),
-            Group("records", "seawall records, shares", tuple(shares)),
-            Group("records", "seawall records, budgets", tuple(quick)),
-            Group("records", "seawall records, long windows", tuple(lasting), interval=longest),
+        own = [
+            Group("rates", "seawall policies", (self.context.policy_settings, self.context.criticalities)),
+            Group("rates", "seawall rates", tuple(rates)),
+            Group("shares", "seawall shares", tuple(shares)),
         ]
+        for kind, objective in (("failures", "success"), ("degraded", "undegraded")):
+            if any(objective in guard.objectives for guard in self.context.document.guards):
+                lengths = sorted({length for pair in BURNS for length in pair[:2]})
+                quick = [self.burn_ratio(kind, n) for n in lengths if n <= 3600]
+                lasting = [self.burn_ratio(kind, n) for n in lengths if n > 3600]
+                file = f"{kind}_windows"
+                own.append(Group(file, f"seawall {kind}", tuple(quick)))
+                own.append(Group(file, f"seawall {kind}, long windows", tuple(lasting), interval=longest))
+        return own

@@ -22,7 +22,16 @@ from seawall.telemetry.promql import window
 
 #: More rules than this are split into groups of their own: a group is evaluated one rule after the other.
 GROUP_SIZE = 20
-RECORDS = "records"
+#: Files of recordings that the alerts of a file read.
+READS = {
+    "breaker": ("rates",),
+    "failure_budgets": ("rates", "failures_windows"),
+    "degraded_budgets": ("rates", "degraded_windows"),
+    "retries": ("rates", "shares"),
+    "slowness": ("rates", "shares"),
+    "pressure": ("rates", "shares"),
+    "watching": (),
+}
 
 
 def groups(context: Context) -> list[Group]:
@@ -30,7 +39,8 @@ def groups(context: Context) -> list[Group]:
     records = Records(context)
     families: dict[str, Iterable[Alert]] = {
         "breaker": breaker_alerts.alerts(context, records),
-        "budgets": budget_alerts.alerts(context, records),
+        "failure_budgets": budget_alerts.alerts(context, records, "success"),
+        "degraded_budgets": budget_alerts.alerts(context, records, "undegraded"),
         "retries": retry_alerts.alerts(context, records),
         "slowness": slowness_alerts.alerts(context, records),
         "pressure": pressure_alerts.alerts(context, records),
@@ -41,7 +51,7 @@ def groups(context: Context) -> list[Group]:
         each = tuple(alerts)
         parts = [each[i : i + GROUP_SIZE] for i in range(0, len(each), GROUP_SIZE)]
         own += [
-            Group(file, f"seawall {file}" + (f" {n}" if len(parts) > 1 else ""), part)
+            Group(file, f"seawall alerts, {file}" + (f" {n}" if len(parts) > 1 else ""), part)
             for n, part in enumerate(parts, 1)
         ]
     return own
@@ -57,8 +67,8 @@ def rule_files(context: Context, own: Sequence[Group], heading: str) -> Iterator
 def test_files(context: Context, own: Sequence[Group], heading: str) -> Iterator[tuple[str, str]]:
     """One file of tests for each file of alerts, beside the recordings that the alerts read."""
     every = [rule for group in own for rule in group.rules if isinstance(rule, Alert)]
-    for file in dict.fromkeys(group.file for group in own if group.file != RECORDS):
-        mine = [g for g in own if g.file in (RECORDS, file)]
+    for file in dict.fromkeys(group.file for group in own if group.file in READS):
+        mine = [g for g in own if g.file in (*READS[file], file)]
         written = [
             case
             for group in mine

@@ -13,11 +13,12 @@ from urllib.parse import quote_plus
 
 from seawall.telemetry.catalog import DEGRADATIONS, POLICY_SETTING
 
-Format = Literal["percent", "seconds", "number"]
+Format = Literal["percent", "seconds", "number", "count"]
 _PIPES: dict[Format, str] = {
     "percent": "humanizePercentage",
     "seconds": "humanizeDuration",
     "number": 'printf "%.4g"',
+    "count": 'printf "%.0f"',
 }
 
 
@@ -139,9 +140,11 @@ def text(*parts: Part | str) -> Text:
 
 
 def human(value: float, how: Format) -> str:
-    """What Prometheus' ``humanizePercentage``, ``humanizeDuration`` and ``printf "%.4g"`` say."""
+    """What Prometheus' ``humanizePercentage``, ``humanizeDuration`` and ``printf`` say."""
     if how == "percent":
         return f"{value * 100:.4g}%"
+    if how == "count":
+        return f"{value:.0f}"
     if how == "number":
         return f"{value:.4g}"
     if value == 0:

@@ -168,7 +168,7 @@ def alerts(context: Context) -> Iterator[Alert]:
         text(
             Label("job"),
             " lost ",
-            Value("number"),
+            Value("count"),
             " ",
             Label("signal"),
             " (",
@@ -191,7 +191,7 @@ def alerts(context: Context) -> Iterator[Alert]:
             " of ",
             Label("job"),
             " raised ",
-            Value("number"),
+            Value("count"),
             " errors lately. Calls are not affected.",
         ),
     )
