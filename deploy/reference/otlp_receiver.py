@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import gzip
 import json
 import threading
@@ -46,7 +47,11 @@ class Receiver:
         self._arrived = threading.Condition()
         self._count = {"grpc": 0, "http": 0}
         self._file: TextIO = file.open("a", encoding="utf-8")
-        self._http = _HttpServer((HOST, http_port), self)
+        try:
+            self._http = _listening(http_port, self)
+        except OSError:
+            self._file.close()
+            raise
         self.http_port: int = self._http.server_address[1]
         self._grpc = grpc.server(ThreadPoolExecutor(4), options=(("grpc.so_reuseport", 0),))
         add_TraceServiceServicer_to_server(_Service(self), self._grpc)  # type: ignore[no-untyped-call]
@@ -166,6 +171,15 @@ class _HttpServer(ThreadingHTTPServer):
         self.receiver = receiver
 
 
+def _listening(port: int, receiver: Receiver) -> _HttpServer:
+    try:
+        return _HttpServer((HOST, port), receiver)
+    except OSError as error:
+        raise OSError(
+            f"port {port} is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        ) from None
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: _HttpServer
     protocol_version = "HTTP/1.1"
@@ -216,7 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         receiver = Receiver(options.file, grpc_port=options.grpc_port, http_port=options.http_port)
     except OSError as error:
-        parser.exit(2, f"otlp_receiver: {error.strerror or error}\n")
+        parser.exit(2, f"otlp_receiver: {error}\n")
     with receiver:
         print(f"OTLP gRPC on {HOST}:{receiver.grpc_port}, HTTP on {HOST}:{receiver.http_port}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):

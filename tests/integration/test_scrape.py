@@ -1,0 +1,262 @@
+"""A real Prometheus scrapes the exporter: no error, the same numbers, exemplars readable from its API."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry, Counter
+
+from seawall.exporter import ExporterServer, ExporterSettings, create_app
+from seawall.resilience import Breaker, Bulkhead, Fallback, Guard, RateLimit, Registry, Retry, Timeout
+from seawall.telemetry import catalog, correlation
+from seawall.telemetry.service import Service
+from seawall.telemetry.tracing import Tracing
+
+pytestmark = pytest.mark.servers
+
+NASTY = '"} or x{z="\\ {{ .Foo }} %s \N{SNOWMAN}'
+PATIENCE = 30.0
+CONFIG = """
+global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
+scrape_configs:
+  - job_name: shop
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+class Flaky:
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    def __call__(self) -> str:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError
+        return "fine"
+
+
+@dataclass
+class Scene:
+    """A registry whose guards have been through something, and where it is exported."""
+
+    registry: Registry
+    port: int
+    spans: InMemorySpanExporter
+
+    def span(self, name: str, dependency: str) -> ReadableSpan:
+        found = [
+            span
+            for span in self.spans.get_finished_spans()
+            if span.name == name and (span.attributes or {}).get(catalog.ATTR_DEPENDENCY) == dependency
+        ]
+        return found[-1]
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    registry = Registry("shop")
+    spans = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    Tracing(registry, provider).start()
+    bank = registry.guard(
+        "bank",
+        breaker=Breaker(minimum_calls=4),
+        retry=Retry(attempts=2, base_delay=0.001),
+        timeout=Timeout(total=5.0),
+        bulkhead=Bulkhead(limit=2),
+        rate_limit=RateLimit(rate=1000, burst=100),
+        fallback=Fallback(default="none", stale_for=10.0),
+    )
+    nasty = registry.guard(NASTY, breaker=Breaker(), operations=("a", "b.c-d_e"))
+    _live(bank, nasty)
+    own = CollectorRegistry()
+    Counter("orders", "Orders.", registry=own).inc(7)
+    app = create_app(registry, service=Service(name="shop", version="1"), metrics=own)
+    server = ExporterServer(app, ExporterSettings(port=0))
+    server.start()
+    yield Scene(registry, server.port, spans)
+    server.stop()
+
+
+def _live(bank: Guard, nasty: Guard) -> None:
+    with correlation.using("request-1"):
+        assert bank.call(Flaky(1)) == "fine"
+    for _ in range(5):
+        assert bank.call(Flaky(9)) == "fine"  # the last good answer, stale
+    assert bank.state == "open"
+    nasty.operation("a").call(Flaky(0))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(answer: Callable[[], Any]) -> Any:
+    """The first answer that is something, asked for again until there is one."""
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        try:
+            if found := answer():
+                return found
+        except httpx.TransportError:
+            pass
+        Event().wait(0.05)
+    raise AssertionError("no answer in time")
+
+
+class Prometheus:
+    """A server that runs, and its API."""
+
+    def __init__(self, port: int, log: Path) -> None:
+        self.log = log
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}")
+
+    def api(self, path: str, **parameters: Any) -> Any:
+        answer = self._http.get(f"/api/v1/{path}", params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def ready(self) -> bool:
+        return self._http.get("/-/ready").status_code == 200
+
+    def query(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
+        found = self.api("query", query=expression)["result"]
+        return {tuple(sorted(r["metric"].items())): float(r["value"][1]) for r in found}
+
+    def value(self, name: str, **labels: str) -> float:
+        series = self.query(name)
+        (found,) = [value for key, value in series.items() if labels.items() <= dict(key).items()]
+        return found
+
+
+@contextmanager
+def running(folder: Path, scraped: int) -> Iterator[Prometheus]:
+    binary = shutil.which("prometheus")
+    if binary is None:
+        pytest.skip("prometheus is not on PATH: make servers")
+    config, log, port = folder / "prometheus.yml", folder / "log", free_port()
+    config.write_text(CONFIG.format(port=scraped), encoding="utf-8")
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [
+                binary,
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--enable-feature=exemplar-storage",
+                "--log.level=warn",
+            ],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+        )
+        try:
+            server = Prometheus(port, log)
+            until(server.ready)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def prometheus(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    with running(tmp_path_factory.mktemp("prometheus"), scene.port) as server:
+        until(lambda: sum(server.query("sum_over_time(up[1m])").values()) >= 2)
+        yield server
+
+
+def test_scraped_without_an_error(prometheus: Prometheus) -> None:
+    (target,) = prometheus.api("targets")["activeTargets"]
+    assert (target["health"], target["lastError"]) == ("up", "")
+    assert prometheus.log.read_text() == ""  # a duplicate sample would be a warning here
+
+
+def test_every_sample_arrives(prometheus: Prometheus, scene: Scene) -> None:
+    page = httpx.get(f"http://127.0.0.1:{scene.port}/metrics").text
+    lines = [line for line in page.splitlines() if line and not line.startswith("#")]
+    assert prometheus.value("scrape_samples_scraped") == len(lines)
+    names = {series.name for series in catalog.SERIES if series.type != "histogram"}
+    names |= {series.count for series in catalog.SERIES if series.type == "histogram"}
+    names.remove(catalog.LISTENER_ERRORS.name)  # no listener has failed
+    assert [name for name in sorted(names) if not prometheus.query(name)] == []
+
+
+def test_the_numbers_are_those_of_the_guards(prometheus: Prometheus) -> None:
+    calls = {"dependency": "bank", "operation": "default"}
+    assert prometheus.value(catalog.CALLS.name, **calls, outcome="success") == 1
+    assert prometheus.value(catalog.CALLS.name, **calls, outcome="degraded") == 5
+    assert prometheus.value(catalog.CALL_DURATION.count, dependency="bank") == 6
+    assert prometheus.value(catalog.CALL_DURATION.bucket, dependency="bank", le="+Inf") == 6
+    assert prometheus.value(catalog.BREAKER_STATE.name, dependency="bank", state="open") == 1
+    assert prometheus.value(catalog.POLICY_SETTING.name, dependency="bank", setting="minimum_calls") == 4
+    assert prometheus.value("orders_total") == 7
+
+
+def test_any_legal_name_comes_back_as_it_is(prometheus: Prometheus) -> None:
+    assert prometheus.value(catalog.CALLS.name, dependency=NASTY, operation="a", outcome="success") == 1
+
+
+def test_types_are_those_of_the_catalog(prometheus: Prometheus) -> None:
+    found = {m["metric"]: m["type"] for m in prometheus.api("targets/metadata", match_target='{job="shop"}')}
+    for series in catalog.SERIES:
+        if series is not catalog.LISTENER_ERRORS:
+            expected = "gauge" if series.type == "stateset" else series.type
+            assert found[series.family] == expected, series.name
+
+
+def exemplars(prometheus: Prometheus, name: str) -> list[dict[str, str]]:
+    found = prometheus.api("query_exemplars", query=name, start=time.time() - 600, end=time.time() + 60)
+    return [
+        exemplar["labels"]
+        for series in found
+        if series["seriesLabels"]["dependency"] == "bank"
+        for exemplar in series["exemplars"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        catalog.CALL_DURATION.bucket,
+        catalog.ATTEMPT_DURATION.bucket,
+        catalog.BREAKER_TRANSITIONS.name,
+        catalog.RETRIES.name,
+        catalog.REJECTIONS.name,
+        catalog.DEGRADATIONS.name,
+    ],
+)
+def test_exemplars_are_readable(prometheus: Prometheus, scene: Scene, name: str) -> None:
+    found = exemplars(prometheus, name)
+    assert found
+    known = {f"{span.context.trace_id:032x}" for span in scene.spans.get_finished_spans() if span.context}
+    assert {labels["trace_id"] for labels in found} <= known
+
+
+def test_the_page_lints(scene: Scene) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on PATH: make servers")
+    page = httpx.get(f"http://127.0.0.1:{scene.port}/metrics").text
+    run = subprocess.run(
+        [promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
