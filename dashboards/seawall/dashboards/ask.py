@@ -65,8 +65,9 @@ class Ask:
         return ratio(part, self.calls(by, over))
 
     def quantile(self, share: float, series: Series, by: tuple[str, ...] = ()) -> Expr:
-        """A quantile of a histogram over all selected instances."""
-        return histogram_quantile(share, sum_by(rate(self.scope.bucket(series), WINDOW), "le", *by))
+        """A quantile of a histogram over all selected instances; nothing, not NaN, where nothing was observed."""
+        quantile = histogram_quantile(share, sum_by(rate(self.scope.bucket(series), WINDOW), "le", *by))
+        return quantile.binary(">=", 0)
 
     def mean(self, series: Series, by: tuple[str, ...] = ()) -> Expr:
         """Mean of a histogram; nothing where nothing was observed."""
@@ -112,8 +113,8 @@ class Ask:
     def moved(self, state: str) -> Expr:
         """How many breakers entered a state in the last step: for annotations, one mark a change."""
         counter = self.scope.select(catalog.BREAKER_TRANSITIONS, equal("to_state", state))
-        step = Expr(f"({counter.text} - {counter.text} offset {INTERVAL})", counter.labels)
-        return sum_by(step, *self.by).above(0)
+        step = Expr(f"{counter.text} - {counter.text} offset {INTERVAL}", counter.labels, compound=True)
+        return sum_by(step.above(0), *self.by)
 
 
 def ask(options: Options, *, one_guard: bool, operations: bool) -> Ask:

@@ -8,7 +8,7 @@ from seawall.dashboards import variables
 from seawall.dashboards.ask import Ask, ask
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options
-from seawall.dashboards.panels import Board, Panel, Row
+from seawall.dashboards.panels import Board, Panel, Row, side_by_side
 from seawall.dashboards.subjects import breakers, calls, fallbacks, latency, limits, retrying, tables
 
 NAME = "dependency"
@@ -63,10 +63,12 @@ def _breaker(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
             "that instance (its network, its node), not at the dependency."
         ),
     )
-    panels: list[Panel] = [timeline, breakers.failure_ratio(a, options), breakers.window_calls(a, options)]
+    ratios: list[Panel] = [breakers.failure_ratio(a, options)]
     if facts.slow_calls:
-        panels.append(breakers.slow_ratio(a, options))
-    return (*panels, breakers.why_opened(a, options), breakers.errors(a, options))
+        ratios.append(breakers.slow_ratio(a, options))
+    ratios.append(breakers.window_calls(a, options))
+    why = (breakers.why_opened(a, options), breakers.errors(a, options))
+    return (timeline, *side_by_side(*ratios), *side_by_side(*why))
 
 
 def _calls(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
@@ -90,8 +92,10 @@ def _retries(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
 
 
 def _fallbacks(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
-    panels = (fallbacks.degraded_share(a, options), fallbacks.by_mode(a, options))
-    return (*panels, fallbacks.stale_age(a, options)) if "stale" in facts.modes else panels
+    panels: list[Panel] = [fallbacks.degraded_share(a, options), fallbacks.by_mode(a, options)]
+    if "stale" in facts.modes:
+        panels.append(fallbacks.stale_age(a, options))
+    return side_by_side(*panels)
 
 
 def _limits(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:

@@ -25,7 +25,7 @@ NOT_HIDDEN = {"legend": False, "tooltip": False, "viz": False}
 def field_config(panel: Panel) -> Json:
     """Defaults and overrides."""
     defaults: Json = {
-        "color": {"mode": "thresholds" if panel.steps or panel.mappings else "palette-classic"},
+        "color": {"mode": _colour_mode(panel)},
         "mappings": mappings(panel.mappings),
         "thresholds": thresholds(panel.steps),
         "unit": panel.unit,
@@ -47,6 +47,12 @@ def field_config(panel: Panel) -> Json:
     if isinstance(panel, Table):
         overrides += [_override("byName", column.title, column_style(column)) for column in panel.columns]
     return {"defaults": defaults, "overrides": overrides}
+
+
+def _colour_mode(panel: Panel) -> str:
+    """Lines keep a colour each, also where thresholds are drawn behind them."""
+    by_value = bool(panel.steps or panel.mappings) and not isinstance(panel, TimeSeries)
+    return "thresholds" if by_value else "palette-classic"
 
 
 def ref(position: int) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from seawall.telemetry.promql import Expr
@@ -138,6 +138,11 @@ class Row:
     title: str
     panels: tuple[Panel, ...]
     collapsed: bool = False
+
+
+def side_by_side(*panels: Panel) -> tuple[Panel, ...]:
+    """The same panels, sharing one line evenly."""
+    return tuple(replace(panel, width=24 // len(panels)) for panel in panels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -216,7 +216,7 @@ def errors(ask: Ask, options: Options, *, by: tuple[str, ...] = (), most: int = 
                 legend=" · ".join(f"{{{{{label}}}}}" for label in (*by, "error")),
             ),
         ),
-        unit="cps",
+        unit="suffix:/s",
         minimum=0.0,
         stacked=True,
         bars=True,

@@ -8,8 +8,6 @@ from seawall.dashboards.panels import Query, TimeSeries
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import equal
 
-MISSING = "no fallback in the policy"
-
 
 def by_mode(ask: Ask, options: Options) -> TimeSeries:
     palette = options.palette
@@ -23,11 +21,11 @@ def by_mode(ask: Ask, options: Options) -> TimeSeries:
         ),
         queries=(
             Query(
-                expr=ask.total(catalog.DEGRADATIONS, equal("outcome", "served"), by=("mode",)),
+                expr=ask.total(catalog.DEGRADATIONS, equal("outcome", "served"), by=("mode",)).above(0),
                 legend="{{mode}}",
             ),
             Query(
-                expr=ask.total(catalog.DEGRADATIONS, equal("outcome", "failed")),
+                expr=ask.total(catalog.DEGRADATIONS, equal("outcome", "failed")).above(0),
                 legend="failed",
                 colour=palette.bad,
             ),
@@ -41,7 +39,8 @@ def by_mode(ask: Ask, options: Options) -> TimeSeries:
             ("queued", palette.rejected),
             ("default", palette.neutral),
         ),
-        no_value=MISSING,
+        bars=True,
+        no_value="no fallback was asked",
     )
 
 

@@ -13,7 +13,7 @@ QUANTILES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
 
 def _quantiles(ask: Ask, options: Options, series: catalog.Series) -> tuple[Query, ...]:
     palette = options.palette
-    colours = (palette.good, palette.notice, palette.rejected)
+    colours = (palette.neutral, palette.notice, palette.timeout)
     return tuple(
         Query(expr=ask.quantile(share, series), legend=name, colour=colour, exemplars=share == 0.99)
         for (share, name), colour in zip(QUANTILES, colours, strict=True)
@@ -35,7 +35,6 @@ def p99(ask: Ask, options: Options) -> Stat:
             ),
         ),
         unit="s",
-        decimals=2,
         no_value="no calls",
     )
 
@@ -144,11 +143,11 @@ def timeouts(ask: Ask, options: Options) -> TimeSeries:
             "Attempts cut off by the attempt timeout, and whole calls cut off by the total timeout. "
             "When total grows: callers run out of time even with retries, and see a timeout or the fallback."
         ),
-        queries=(Query(expr=ask.total(catalog.TIMEOUTS, by=("scope",)), legend="{{scope}}"),),
-        unit="cps",
+        queries=(Query(expr=ask.total(catalog.TIMEOUTS, by=("scope",)).above(0), legend="{{scope}}"),),
+        unit="suffix:/s",
         minimum=0.0,
         stacked=True,
         bars=True,
         colours=(("attempt", palette.timeout), ("total", palette.bad)),
-        no_value="no timeout in the policy",
+        no_value="no timeouts",
     )

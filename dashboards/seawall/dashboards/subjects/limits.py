@@ -13,6 +13,7 @@ NO_LIMITER = "no rate limit in the policy"
 
 
 def rejections(ask: Ask, options: Options) -> TimeSeries:
+    palette = options.palette
     return TimeSeries(
         key="rejections",
         title="Calls turned away, by who did",
@@ -23,13 +24,24 @@ def rejections(ask: Ask, options: Options) -> TimeSeries:
         ),
         queries=(
             Query(
-                expr=ask.total(catalog.REJECTIONS, by=("policy", "reason")),
+                expr=ask.total(catalog.REJECTIONS, by=("policy", "reason")).above(0),
                 legend="{{policy}}: {{reason}}",
             ),
         ),
         unit="reqps",
         minimum=0.0,
         stacked=True,
+        bars=True,
+        colours=(
+            ("breaker: open", palette.bad),
+            ("breaker: half_open", palette.degraded),
+            ("breaker: forced_open", palette.timeout),
+            ("bulkhead: full", palette.rejected),
+            ("bulkhead: queue_full", palette.rejected),
+            ("bulkhead: wait_exceeded", palette.notice),
+            ("rate_limit: exceeded", palette.slow),
+        ),
+        no_value="no call was turned away",
     )
 
 

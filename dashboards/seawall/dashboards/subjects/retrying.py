@@ -23,7 +23,7 @@ def results(ask: Ask, options: Options) -> TimeSeries:
         ),
         queries=(
             Query(
-                expr=ask.total(catalog.RETRY_CALLS, unequal("result", "first_try"), by=("result",)),
+                expr=ask.total(catalog.RETRY_CALLS, unequal("result", "first_try"), by=("result",)).above(0),
                 legend="{{result}}",
             ),
         ),
@@ -36,7 +36,8 @@ def results(ask: Ask, options: Options) -> TimeSeries:
             ("not_retryable", palette.neutral),
             ("budget_exhausted", palette.rejected),
         ),
-        no_value=MISSING,
+        bars=True,
+        no_value="no call needed a retry",
     )
 
 
