@@ -6,7 +6,7 @@ An attempt is a generator: it yields what is to be done (:data:`Step`) and is se
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.errors import BreakerOpen, BulkheadFull, RateLimited, Rejected, TimedOut
@@ -29,10 +29,13 @@ ATTEMPT, SLEEP, QUEUE, ASK = "attempt", "sleep", "queue", "ask"
 class Attempts:
     """The attempts of one call: what it knows of itself, and how one attempt goes."""
 
-    __slots__ = ("args", "attempts", "epoch", "kwargs", "op", "outer", "started", "watch")
+    __slots__ = ("args", "attempts", "epoch", "function", "kwargs", "op", "outer", "started", "watch")
 
-    def __init__(self, op: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self, op: Operation, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         self.op = op
+        self.function = function
         self.args = args
         self.kwargs = kwargs
         self.attempts = 0

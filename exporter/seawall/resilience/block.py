@@ -86,7 +86,7 @@ class Blocks:
         _end(travel, error)
 
     def _journey(self) -> Travel:
-        return Journey(self._guard.operation("default"), (), {}).once()
+        return Journey(self._guard.operation("default"), self._journey, (), {}).once()
 
     def _push(self, block: _Open) -> None:
         self._open.set((*self._open.get(), block))

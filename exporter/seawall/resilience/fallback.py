@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from threading import RLock
+from types import FunctionType, MethodType
 from typing import Any, Final, cast
 
 from seawall.resilience.checks import Checks, type_names
+from seawall.resilience.stopwatch import Stopwatch
 
 
 class _Missing:
@@ -17,6 +20,8 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
+#: (operation, function) of an answer.
+Source = tuple[str, Callable[..., Any]]
 MODES = ("alternative", "stale", "queued", "default")
 
 
@@ -75,40 +80,57 @@ class Fallback:
         }
 
 
+def source_of(function: Callable[..., Any]) -> Hashable:
+    """What tells the answers of one function from another's: its code and all that is bound to it.
+
+    Two closures of the same code are the same source only if what they captured is equal: the answer for one
+    account must never be served for another. ``TypeError`` when something bound can't be hashed.
+    """
+    if isinstance(function, Stopwatch):
+        return source_of(function.timed)
+    if isinstance(function, partial):
+        return source_of(function.func), function.args, tuple(sorted(function.keywords.items()))
+    if isinstance(function, MethodType):
+        return source_of(function.__func__), function.__self__
+    if not isinstance(function, FunctionType):
+        return function
+    captured = tuple(cell.cell_contents for cell in function.__closure__ or ())
+    bound = (function.__defaults__, tuple(sorted((function.__kwdefaults__ or {}).items())))
+    return function.__code__, bound, captured
+
+
 @dataclass(slots=True)
 class StaleStore:
-    """Last good answers by key, at most ``capacity``. A key that can't be hashed is not kept."""
+    """Last good answers by operation, function and arguments, at most ``capacity``.
+
+    An answer whose key can't be hashed is not kept.
+    """
 
     settings: Fallback
     _values: OrderedDict[Hashable, tuple[Any, float]] = field(default_factory=OrderedDict)
     _lock: Any = field(default_factory=RLock)
 
-    def key(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
-        if self.settings.key is not None:
-            return operation, self.settings.key(*args, **kwargs)
-        return (operation, args, tuple(sorted(kwargs.items()))) if kwargs else (operation, args)
-
     def keep(
-        self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, now: float
+        self, source: Source, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, now: float
     ) -> None:
         try:
-            key = self.key(operation, args, kwargs)
+            key = self._key(source, args, kwargs)
             with self._lock:
                 self._values[key] = (value, now)
                 self._values.move_to_end(key)
                 if len(self._values) > self.settings.capacity:
                     self._values.popitem(last=False)
-        except TypeError:
+        except (TypeError, ValueError):
             return
 
     def get(
-        self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], now: float
+        self, source: Source, args: tuple[Any, ...], kwargs: dict[str, Any], now: float
     ) -> tuple[Any, float] | None:
         """(value, age in seconds) of an answer that is young enough."""
         try:
             with self._lock:
-                kept = self._values.get(self.key(operation, args, kwargs))
-        except TypeError:
+                kept = self._values.get(self._key(source, args, kwargs))
+        except (TypeError, ValueError):
             return None
         if kept is None or now - kept[1] > cast("float", self.settings.stale_for):
             return None
@@ -116,3 +138,10 @@ class StaleStore:
 
     def reset_lock(self) -> None:
         self._lock = RLock()
+
+    def _key(self, source: Source, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+        operation, function = source
+        whose = operation, source_of(function)
+        if self.settings.key is not None:
+            return whose, self.settings.key(*args, **kwargs)
+        return (whose, args, tuple(sorted(kwargs.items()))) if kwargs else (whose, args)

@@ -23,7 +23,7 @@ from seawall.resilience.errors import BreakerOpen, TimedOut
 from seawall.resilience.fallback import MISSING
 from seawall.resilience.journey import Journey
 from seawall.resilience.rate_limit import RateLimitState
-from seawall.resilience.stopwatch import Stopwatch
+from seawall.resilience.stopwatch import AsyncStopwatch, Stopwatch
 from seawall.resilience.timeout import deadline, reset_deadline
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
                 return result
             answer = (True, result)
         try:
-            travel = Journey(op, args, kwargs).resume(answer, began, took, lane)
+            travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
             return drive(op.guard, travel, function, args, kwargs)
         finally:
             # The exception's traceback holds this frame: without the name the frame holds it no longer.
@@ -78,6 +78,7 @@ def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     """With rate limit, bulkhead, deadline and stale store, each where there is one."""
+    source = op.name, function
 
     def call(*args: Any, **kwargs: Any) -> Any:
         lane = op.open_lane
@@ -129,11 +130,11 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
                 slots[bucket] += 1
                 slots[op.sum_slot] += took
                 if op.keep is not None:
-                    op.keep(op.name, args, kwargs, result, began)
+                    op.keep(source, args, kwargs, result, began)
                 return result
             answer = (True, result)
         try:
-            travel = Journey(op, args, kwargs).resume(answer, began, took, lane)
+            travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
             return drive(op.guard, travel, function, args, kwargs)
         finally:
             del answer
@@ -142,6 +143,8 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    source = op.name, function
+
     async def call(*args: Any, **kwargs: Any) -> Any:
         lane = op.open_lane
         if not lane:
@@ -199,11 +202,11 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
                 slots[bucket] += 1
                 slots[op.sum_slot] += took
                 if op.keep is not None:
-                    op.keep(op.name, args, kwargs, result, began)
+                    op.keep(source, args, kwargs, result, began)
                 return result
             answer = (True, result)
         try:
-            travel = Journey(op, args, kwargs).resume(answer, began, took, lane)
+            travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
             return await adrive(op.guard, travel, function, args, kwargs)
         finally:
             del answer
@@ -225,10 +228,10 @@ def _divert(
         op.sample_taken()
         began, inside = op.clock(), Stopwatch(op.clock, function)
         try:
-            return synchronous(op, inside.run)(*args, **kwargs)
+            return synchronous(op, inside)(*args, **kwargs)
         finally:
             op.observe("overhead", op.clock() - began - inside.seconds)
-    return drive(op.guard, Journey(op, args, kwargs).run(), function, args, kwargs)
+    return drive(op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs)
 
 
 async def _adivert(
@@ -242,12 +245,12 @@ async def _adivert(
         limiter.arrival -= limiter.interval
     if op.sampling:
         op.sample_taken()
-        began, inside = op.clock(), Stopwatch(op.clock, function)
+        began, inside = op.clock(), AsyncStopwatch(op.clock, function)
         try:
-            return await asynchronous(op, inside.arun)(*args, **kwargs)
+            return await asynchronous(op, inside)(*args, **kwargs)
         finally:
             op.observe("overhead", op.clock() - began - inside.seconds)
-    return await adrive(op.guard, Journey(op, args, kwargs).run(), function, args, kwargs)
+    return await adrive(op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs)
 
 
 def _expired(op: Operation, expiry: Expiry, answer: Answer | None) -> Answer | None:

@@ -108,7 +108,9 @@ class Journey(Attempts):
         ok, value = answer
         if ok:
             if guard.stale is not None:
-                guard.stale.keep(self.op.name, self.args, self.kwargs, value, self.op.clock())
+                guard.stale.keep(
+                    (self.op.name, self.function), self.args, self.kwargs, value, self.op.clock()
+                )
             return self._end(answer, outcome)
         error = type(value).__name__
         settled = outcome == "cancelled" or (outcome == "ignored" and ignored(value, guard.ignore))
@@ -150,7 +152,7 @@ class Journey(Attempts):
             served: Answer = (False, None)
             if mode == "stale":
                 assert guard.stale is not None
-                kept = guard.stale.get(op.name, self.args, self.kwargs, op.clock())
+                kept = guard.stale.get((self.op.name, self.function), self.args, self.kwargs, op.clock())
                 if kept is not None:
                     served, age = (True, kept[0]), kept[1]
                     op.observe("stale_age", age)

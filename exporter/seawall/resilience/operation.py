@@ -27,7 +27,7 @@ class Operation:
 
     ``lane`` is the breaker's epoch while successes may take the fast lane, else 0. ``open_lane`` is the same,
     but 0 too while someone is to be asked first: an observer, or the sampling of the guard's own cost.
-    Before ``refuse_until`` a call is sent away at once, after ``tick`` housekeeping is due: the guard's clock.
+    Before ``refuse_until`` a call is sent away at once, after ``tick`` housekeeping is due (guard's clock).
     """
 
     __slots__ = (

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 
 class Stopwatch:
-    """Runs ``function`` and adds up its time, in seconds. The two clock readings count as the guard's."""
+    """Runs a function and adds up its time, in seconds. The two clock readings count as the guard's."""
 
-    __slots__ = ("_clock", "_function", "seconds")
+    __slots__ = ("_clock", "seconds", "timed")
 
     def __init__(self, clock: Callable[[], float], function: Callable[..., Any]) -> None:
         self._clock = clock
-        self._function = function
+        self.timed = function
         self.seconds = 0.0
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         began = self._clock()
         try:
-            return self._function(*args, **kwargs)
+            return self.timed(*args, **kwargs)
         finally:
             self.seconds += self._clock() - began
 
-    async def arun(self, *args: Any, **kwargs: Any) -> Any:
+
+class AsyncStopwatch(Stopwatch):
+    """The same for a coroutine function: its time with its waits."""
+
+    __slots__ = ()
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         began = self._clock()
         try:
-            work: Awaitable[Any] = self._function(*args, **kwargs)
-            return await work
+            return await self.timed(*args, **kwargs)
         finally:
             self.seconds += self._clock() - began

@@ -1,0 +1,182 @@
+"""The breaker of a guard against a model that keeps every result in a list; calls overlap and time jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context, copy_context
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from seawall.resilience import Breaker, BreakerOpen, Guard, Registry
+from seawall.testing import ManualClock
+
+WINDOW, MINIMUM, RATIO, OPEN_FOR, PERMITS = 6, 3, 0.5, 10.0, 2
+
+
+class Ignored(Exception): ...
+
+
+OUTCOMES = {
+    "success": None,
+    "failure": ConnectionError(),
+    "timeout": TimeoutError(),
+    "ignored": Ignored(),
+    "cancelled": asyncio.CancelledError(),
+}
+
+
+class Model:
+    """Written for plainness: a list of results, recounted every time."""
+
+    def __init__(self, now: float) -> None:
+        self.state, self.epoch, self.results, self.until, self.since = "closed", 1, [], 0.0, now
+        self.out, self.probes = 0, []
+
+    def move(self, state: str, now: float) -> None:
+        self.state, self.results, self.out, self.probes, self.since = state, [], 0, [], now
+        self.epoch += 1
+        if state == "open":
+            self.until = now + OPEN_FOR
+
+    def admit(self, now: float) -> bool:
+        if self.state == "open" and now >= self.until:
+            self.move("half_open", now)
+        if self.state == "half_open":
+            if self.out + len(self.probes) < PERMITS:
+                self.out += 1
+                return True
+            if now - self.since >= 60:
+                self.move("open", now)
+            return False
+        return self.state == "closed"
+
+    def settle(self, epoch: int, outcome: str, now: float) -> None:
+        if epoch != self.epoch or self.state == "open":
+            return
+        counted = outcome in ("success", "failure", "timeout")
+        if self.state == "half_open":
+            self.out -= 1
+            if counted:
+                self.probes.append(outcome != "success")
+                if sum(self.probes) >= RATIO * PERMITS:
+                    self.move("open", now)
+                elif len(self.probes) == PERMITS:
+                    self.move("closed", now)
+            return
+        if counted:
+            self.results = [*self.results, outcome != "success"][-WINDOW:]
+            enough = len(self.results) >= MINIMUM
+            if enough and sum(self.results) / len(self.results) >= RATIO:
+                self.move("open", now)
+
+
+class BreakerMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        self.guard = Guard(
+            "bank",
+            breaker=Breaker(
+                window_calls=WINDOW,
+                minimum_calls=MINIMUM,
+                failure_ratio=RATIO,
+                open_for=OPEN_FOR,
+                half_open_permits=PERMITS,
+                ignore=(Ignored,),
+            ),
+            registry=Registry("t"),
+            clock=self.clock,
+        )
+        self.call = self.guard(self._body)
+        self.model = Model(self.clock())
+        self.flying: list[tuple[Context, int]] = []
+        self.calls = self.admitted = 0
+
+    def _body(self, error: BaseException | None) -> str:
+        if error is not None:
+            raise error
+        return "answer"
+
+    def _answer(self, error: BaseException | None) -> object:
+        try:
+            return self.call(error)
+        except BaseException as raised:
+            return raised
+
+    @rule(outcome=st.sampled_from(list(OUTCOMES)))
+    def whole_call(self, outcome: str) -> None:
+        expected = self.model.admit(self.clock())
+        epoch = self.model.epoch
+        self.calls += 1
+        got = self._answer(OUTCOMES[outcome])
+        admitted = not isinstance(got, BreakerOpen)
+        assert admitted == expected
+        assert not admitted or got is (OUTCOMES[outcome] or "answer")
+        if admitted:
+            self.admitted += 1
+            self.model.settle(epoch, outcome, self.clock())
+
+    @rule()
+    def begin(self) -> None:
+        expected = self.model.admit(self.clock())
+        context = copy_context()
+        self.calls += 1
+        try:
+            context.run(self.guard.__enter__)
+        except BreakerOpen:
+            assert not expected
+        else:
+            assert expected
+            self.admitted += 1
+            self.flying.append((context, self.model.epoch))
+
+    @precondition(lambda self: self.flying)
+    @rule(outcome=st.sampled_from(list(OUTCOMES)), data=st.data())
+    def end(self, outcome: str, data: st.DataObject) -> None:
+        context, epoch = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
+        error = OUTCOMES[outcome]
+        context.run(self.guard.__exit__, type(error) if error else None, error, None)
+        self.model.settle(epoch, outcome, self.clock())
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 1.1, 9.9, 10.0, 61.0]))
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule()
+    def reset(self) -> None:
+        self.guard.force("closed")
+        if self.model.state != "closed":
+            self.model.move("closed", self.clock())
+        self.model.results = []
+
+    @invariant()
+    def same_state(self) -> None:
+        assert self.guard.state == self.model.state
+
+    @invariant()
+    def same_window(self) -> None:
+        snapshot = self.guard.snapshot()
+        if self.model.state == "closed":
+            assert snapshot["window_calls"] == len(self.model.results)
+            calls = len(self.model.results)
+            assert snapshot["failure_ratio"] == (sum(self.model.results) / calls if calls else 0.0)
+
+    @invariant()
+    def numbers_add_up(self) -> None:
+        reading, layout = self.guard.read(), self.guard.ledger.layout
+
+        def total(field: str) -> float:
+            return sum(reading[e.offset] for e in layout.entries if e.field.name == field)
+
+        assert total("calls") == self.calls - len(self.flying)
+        assert total("attempts") == self.admitted - len(self.flying)
+        assert total("rejections") == self.calls - self.admitted
+        assert total("breaker_state") == 1
+        duration = layout.entry("call_duration", "default")
+        assert reading[duration.offset + len(duration.bounds)] == total("calls")
+
+
+TestBreaker = BreakerMachine.TestCase
+TestBreaker.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
