@@ -1,0 +1,1 @@
+"""The ``seawall`` command: generate, serve, receive, describe."""

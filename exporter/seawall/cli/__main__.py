@@ -1,0 +1,7 @@
+"""``python -m seawall.cli``"""
+
+import sys
+
+from seawall.cli.main import main
+
+sys.exit(main())

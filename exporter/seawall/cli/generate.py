@@ -1,0 +1,121 @@
+"""``seawall generate``: dashboards, rules, tests, configuration and runbooks from a service's policies."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from seawall.cli import bundle
+from seawall.cli.loading import load_document
+from seawall.cli.problem import CliError
+from seawall.resilience import ConfigurationError
+
+EXTRA = ("grafanalib", "jinja2", "yaml")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="SOURCE",
+        help="module:registry, the URL of a running exporter, or a policy document (.json)",
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the files go")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing; exit 1 and say what differs when DIR is not up to date",
+    )
+    bundle_options = parser.add_argument_group("where things are")
+    bundle_options.add_argument("--job", help="job label of the service's targets (default: its name)")
+    bundle_options.add_argument("--cluster", help="external label of this Prometheus")
+    bundle_options.add_argument(
+        "--exporter",
+        dest="targets",
+        action="append",
+        metavar="HOST:PORT",
+        help="an exporter to scrape; repeatable",
+    )
+    bundle_options.add_argument(
+        "--alertmanager", dest="alertmanagers", action="append", metavar="HOST:PORT", help="repeatable"
+    )
+    bundle_options.add_argument("--webhook-url", metavar="URL", help="where notifications go")
+    bundle_options.add_argument(
+        "--webhook-token-file", metavar="FILE", help="file with the webhook's bearer token"
+    )
+    bundle_options.add_argument(
+        "--dashboard-url", dest="dashboard_base_url", metavar="URL", help="Grafana's address"
+    )
+    bundle_options.add_argument(
+        "--runbook-url", dest="runbook_base_url", metavar="URL", help="where runbooks are"
+    )
+    bundle_options.add_argument("--prometheus-url", metavar="URL", help="Prometheus as Grafana reaches it")
+    bundle_options.add_argument("--dashboards-path", metavar="DIR", help="where Grafana finds the dashboards")
+    pace = parser.add_argument_group("pace, in seconds")
+    for name, text in (
+        ("scrape-interval", "default 15"),
+        ("evaluation-interval", "default 15"),
+        ("group-wait", "before the first notification of a group"),
+        ("group-interval", "between notifications of a group"),
+        ("repeat-interval", "before a notification is repeated"),
+    ):
+        pace.add_argument(f"--{name}", type=float, metavar="S", help=text)
+    pace.add_argument(
+        "--time-factor", type=float, metavar="F", help="multiplies windows and waits of rules; default 1"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    files = make(load_document(arguments.source), arguments)
+    folder: Path = arguments.out
+    if arguments.check:
+        difference = bundle.compare(folder, files)
+        for line in difference.lines():
+            print(line)
+        print(f"{folder}: {'not up to date' if difference else 'up to date'}")
+        return 1 if difference else 0
+    for line in bundle.write(folder, files):
+        print(f"seawall: {line}", file=sys.stderr)
+    print(f"{len(files)} files in {folder}")
+    return 0
+
+
+def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, str]:
+    """All files of the bundle by path below the folder, sorted."""
+    try:
+        from seawall import alerts, dashboards
+    except ModuleNotFoundError as error:
+        if error.name in EXTRA:
+            raise CliError(
+                f"generating needs {error.name}, which is not installed: pip install 'seawall[generate]'"
+            ) from None
+        raise
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    try:
+        rules = alerts.Options(**_chosen(alerts.Options, given))
+        boards = dashboards.Options(
+            **_chosen(
+                dashboards.Options, {**given, "scrape_interval": f"{round(rules.scrape_interval * 1000)}ms"}
+            )
+        )
+        files = alerts.build(document, rules)
+        files |= {f"dashboards/{name}": text for name, text in dashboards.build(document, boards).items()}
+        files |= {
+            f"grafana/provisioning/{name}": text
+            for name, text in dashboards.build_provisioning(boards).items()
+        }
+    except (ConfigurationError, dashboards.OptionsError) as error:
+        raise CliError.listing(f"can't generate from {arguments.source}", error.problems) from None
+    except dashboards.DocumentError as error:
+        raise CliError(f"can't generate from {arguments.source}: {error}") from None
+    return dict(sorted(files.items()))
+
+
+def _chosen(options: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """What was given of these options' fields; lists as tuples."""
+    names = {field.name for field in fields(options)}
+    return {n: tuple(v) if isinstance(v, list) else v for n, v in given.items() if n in names}
