@@ -94,10 +94,12 @@ def scene() -> Iterator[Scene]:
 
 
 def _live(bank: Guard, nasty: Guard) -> None:
+    ask = Flaky(1)
     with correlation.using("request-1"):
-        assert bank.call(Flaky(1)) == "fine"
+        assert bank.call(ask) == "fine"
+    ask.failures = 99
     for _ in range(5):
-        assert bank.call(Flaky(9)) == "fine"  # the last good answer, stale
+        assert bank.call(ask) == "fine"  # the last good answer, stale
     assert bank.state == "open"
     nasty.operation("a").call(Flaky(0))
 

@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,6 +107,37 @@ def test_many_spans_all_arrive(tmp_path: Path, protocol: Protocol) -> None:
                 guard.call(Flaky(0))
     assert len(received(file)) == 1000
     assert sum(manager.dropped.counts().values()) == 0
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("listening", [True, False])
+def test_a_collector_that_does_not_answer_holds_nobody_up(protocol: Protocol, listening: bool) -> None:
+    registry = Registry("shop")
+    guard = registry.guard("bank")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listening:  # connections are accepted, by the system, and nothing is ever said
+            silent.listen()
+        otlp = OtlpSettings(
+            endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            protocol=protocol,
+            queue=100,
+            batch=10,
+            shutdown_deadline=0.5,
+        )
+        manager = ResilienceManager(registry, "shop", otlp=otlp, logs=None)
+        manager.start()
+        slowest = 0.0
+        for _ in range(200):
+            began = time.perf_counter()
+            guard.call(Flaky(0))
+            slowest = max(slowest, time.perf_counter() - began)
+        began = time.perf_counter()
+        manager.stop()
+        assert time.perf_counter() - began < 0.5 + 0.5
+    assert slowest < 0.25  # it would be seconds, had a call waited for the collector
+    lost = sum(n for (signal, _), n in manager.dropped.counts().items() if signal == "spans")
+    assert 400 - otlp.batch <= lost <= 400  # what is being sent when the deadline is over may still arrive
 
 
 def test_the_receiver_refuses_what_is_no_trace(tmp_path: Path) -> None:

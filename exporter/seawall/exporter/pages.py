@@ -110,33 +110,24 @@ def _sorted(registry: Registry) -> list[Guard]:
 
 
 def _totals(view: View) -> Document:
-    totals: dict[str, object] = {}
+    totals: dict[str, dict[str, float]] = {}
     for entry in view.layout.entries:
         series = catalog.BY_FIELD[entry.field.name]
         values = label_values(view, entry)
         if values is None:
             continue
-        kept = [
-            v
-            for label, v in zip(series.labels, values, strict=True)
-            if label not in ("dependency", "operation")
-        ]
-        amount = view.reading[entry.offset]
+        of_field = totals.setdefault(entry.field.name, {})
         if series.type == "histogram":
             end = entry.offset + len(entry.bounds)
-            _add(totals, [entry.field.name, "count"], view.reading[end])
-            _add(totals, [entry.field.name, "sum_seconds"], view.reading[end + 1])
+            _add(of_field, "count", view.reading[end])
+            _add(of_field, "sum_seconds", view.reading[end + 1])
         else:
-            _add(totals, [entry.field.name, *(["/".join(kept)] if kept else [])], amount)
-    return totals
+            labels = zip(series.labels, values, strict=True)
+            kept = [value for label, value in labels if label not in ("dependency", "operation")]
+            _add(of_field, "/".join(kept), view.reading[entry.offset])
+    # A field without labels of its own is one number.
+    return {name: numbers.get("", numbers) for name, numbers in totals.items()}
 
 
-def _add(totals: dict[str, object], path: list[str], amount: float) -> None:
-    inner = totals
-    for key in path[:-1]:
-        below = inner.setdefault(key, {})
-        if not isinstance(below, dict):
-            return
-        inner = below
-    present = inner.get(path[-1], 0)
-    inner[path[-1]] = (present if isinstance(present, int | float) else 0) + amount
+def _add(numbers: dict[str, float], key: str, amount: float) -> None:
+    numbers[key] = numbers.get(key, 0) + amount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from seawall.telemetry.locks import CallLock
 
 #: Every (signal, reason) that can be counted; all exist at 0 from the start.
 REASONS = (
@@ -20,7 +20,7 @@ class Dropped:
     """Counts of lost items by signal and reason. Thread-safe; adding never raises for a declared pair."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = CallLock()
         self._counts = dict.fromkeys(REASONS, 0)
 
     def add(self, signal: str, reason: str, count: int = 1) -> None:

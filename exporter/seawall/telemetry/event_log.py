@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -12,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from seawall.resilience.events import EVENT_TYPES, CallDegraded, Event, Transition
 from seawall.telemetry import catalog
 from seawall.telemetry.dropped import Dropped
+from seawall.telemetry.locks import CallLock
 
 #: ``at`` is the guard's monotonic clock, of no use beside the line's own time.
 _FIELDS = {kind: tuple(f.name for f in fields(kind) if f.name != "at") for kind in EVENT_TYPES}
@@ -47,7 +47,7 @@ class EventLog:
         self._burst = float(burst)
         self._per_second = per_second
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = CallLock()
         self._allowances: dict[tuple[str, str], _Allowance] = {}
 
     def on_event(self, event: Event) -> None:

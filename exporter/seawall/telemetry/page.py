@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Metric, exposition
+from prometheus_client import Metric, exposition
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector as ClientCollector
 
@@ -18,13 +18,13 @@ _OURS = frozenset(name for series in catalog.SERIES for name in (series.family, 
 
 
 class MetricsPage:
-    """Renders ``/metrics``. ``others`` is a registry with the service's own metrics, if it has any.
+    """Renders ``/metrics``. ``others`` has the service's own metrics: a registry, or one collector.
 
     Families that are in both come out once, as ours. A collector of the service's that raises, or a family
     that can't be written, costs only itself and is counted as dropped.
     """
 
-    def __init__(self, source: Source, others: CollectorRegistry | None = None) -> None:
+    def __init__(self, source: Source, others: ClientCollector | None = None) -> None:
         self._source = source
         self._renderer = Renderer(source)
         self._others = others
@@ -61,7 +61,7 @@ class MetricsPage:
                 self._source.dropped.add("series", "collector_failed")
 
 
-def _collectors(registry: CollectorRegistry | None) -> list[ClientCollector]:
+def _collectors(registry: ClientCollector | None) -> list[ClientCollector]:
     """Collectors one by one, so that one can fail alone; the registry offers no public way to list them."""
     if registry is None:
         return []

@@ -8,7 +8,6 @@ the page's order and fills the template.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -17,6 +16,7 @@ from seawall.telemetry import catalog
 from seawall.telemetry.catalog import Series
 from seawall.telemetry.collector import label_values
 from seawall.telemetry.exposition import family_header, labelled, number, with_exemplar
+from seawall.telemetry.locks import CallLock
 from seawall.telemetry.rows import Row
 from seawall.telemetry.source import Source, View
 
@@ -62,7 +62,7 @@ class Renderer:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._lock = threading.Lock()
+        self._lock = CallLock()
         self._chunks: dict[str, _Chunk] = {}
         self._pages: dict[bool, _Page] = {}
 

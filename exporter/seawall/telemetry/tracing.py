@@ -10,7 +10,8 @@ from typing import Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TraceFlags, Tracer, TracerProvider
 
 from seawall.resilience import Guard, Registry
 from seawall.resilience.observer import Watch
@@ -18,6 +19,9 @@ from seawall.telemetry import catalog, correlation
 from seawall.telemetry.exemplars import exemplar
 from seawall.telemetry.span_events import SpanEvents
 
+#: Where a context keeps its span. Asking there directly takes half the time of ``get_current_span``, and it
+#: is asked on every call.
+_SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 _FAILED: Final = frozenset({"failure", "timeout", "rejected"})
 
 
@@ -40,11 +44,11 @@ class Tracing:
 
     def watching(self) -> bool:
         """Whether the current context is one to trace: sampled, or without any parent."""
-        span = trace.get_current_span()
-        if span is trace.INVALID_SPAN or span.is_recording():
+        span: Span | None = otel_context.get_current().get(_SPAN_KEY)  # type: ignore[assignment]
+        if span is None or span.is_recording():
             return True
         context = span.get_span_context()
-        return context.trace_flags.sampled or not context.is_valid
+        return context.trace_flags & TraceFlags.SAMPLED == TraceFlags.SAMPLED or not context.is_valid
 
     def call_started(self, guard: Guard, operation: str) -> Watch:
         attributes = {catalog.ATTR_DEPENDENCY: guard.name, catalog.ATTR_OPERATION: operation}

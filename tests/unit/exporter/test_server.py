@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import socket
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from seawall.exporter import ExporterServer, ExporterSettings, ServerError, create_app
+from seawall.exporter.server import _why
 from seawall.resilience import ConfigurationError, Registry
 
 FREE = ExporterSettings(port=0)
@@ -86,6 +88,26 @@ def test_a_host_that_is_not_ours(host: str) -> None:
     server = ExporterServer(create_app(Registry("shop")), ExporterSettings(host=host, port=0))
     with pytest.raises(ServerError, match="can't listen"):
         server.start()
+
+
+def test_a_server_that_does_not_come_up_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seawall.exporter.server._START_WITHIN", 0.0)
+    server = ExporterServer(create_app(Registry("shop")), FREE)
+    with pytest.raises(ServerError, match="did not begin to answer"):
+        server.start()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EADDRINUSE, "port 80 is in use"),
+        (errno.EACCES, "port 80 may not be listened on by this user"),
+        (errno.EADDRNOTAVAIL, "can't listen: 'h' is no address of this machine"),
+        (errno.EMFILE, "can't listen on 'h' port 80: EMFILE"),
+    ],
+)
+def test_every_reason_is_named(number: int, said: str) -> None:
+    assert _why(OSError(number, "text of the system"), "h", 80) == said
 
 
 def test_loopback_is_the_default() -> None:

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, StaticSampler
 
 from seawall.telemetry.batch import BatchProcessor
 from seawall.telemetry.dropped import Dropped
@@ -130,10 +130,18 @@ def test_the_end_keeps_its_deadline_whatever_the_exporter_does() -> None:
     exporter.let_go.set()
 
 
-def test_what_is_not_sampled_is_not_kept() -> None:
+class RecordOnly(StaticSampler):
+    """Spans that are recorded for whoever looks, and not exported."""
+
+    def __init__(self) -> None:
+        super().__init__(Decision.RECORD_ONLY)
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_OFF, RecordOnly()])
+def test_what_is_not_sampled_is_not_kept(sampler: Sampler) -> None:
     exporter = InMemorySpanExporter()
     processor = BatchProcessor(exporter, Dropped(), interval=LONG)
-    provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     provider.add_span_processor(processor)
     provider.get_tracer("test").start_span("one").end()
     processor.stop(10)

@@ -148,6 +148,17 @@ def test_a_failing_collector_costs_only_itself(registry: Registry) -> None:
     assert b"db.internal" not in text
 
 
+def test_the_first_of_two_families_of_one_name_counts(registry: Registry) -> None:
+    class Twice(ClientCollector):
+        def collect(self) -> Iterator[Metric]:
+            yield Metric("twice", "First.", "gauge")
+            yield Metric("twice", "Second.", "gauge")
+
+    text = MetricsPage(Source(registry), Twice()).text()  # one collector will do, it need not be a registry
+    assert b"First." in text
+    assert b"Second." not in text
+
+
 def test_a_surrogate_in_somebodys_label_costs_only_that_family(registry: Registry) -> None:
     own = CollectorRegistry()
     Counter("bad", "Bad.", ["who"], registry=own).labels("\ud800").inc()

@@ -139,6 +139,7 @@ def test_a_root_that_the_sampler_drops_drops_what_is_below(
         inner.call(Flaky(0))
 
     full.operation("statements").call(nested)
+    full.operation("statements").call(Flaky(1))
     assert seen == [False]
     assert tracing.watching()  # nothing stays attached
     assert full.ledger.exemplars == {}
@@ -203,6 +204,42 @@ def test_a_call_broken_off_ends_its_spans(full: Guard, spans: InMemorySpanExport
     assert len(named(spans, catalog.SPAN_ATTEMPT)) == 1
     assert len(named(spans, catalog.SPAN_CALL)) == 1
     assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_a_watch_that_is_broken_off_leaves_nothing(
+    full: Guard, tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    watch = tracing.call_started(full, "statements")
+    watch.attempt_ended("failure", "Boom", 0, 0.1)  # none was begun: nothing to end
+    watch.attempt_started(1)
+    watch.wait_started("retry")
+    watch.call_ended("cancelled", 1, "", "CancelledError", -1, 0.1)
+    assert {span.name for span in spans.get_finished_spans()} == {
+        catalog.SPAN_CALL,
+        catalog.SPAN_ATTEMPT,
+        catalog.SPAN_WAIT,
+    }
+    assert trace.get_current_span() is trace.INVALID_SPAN
+    assert full.ledger.exemplars == {}
+
+
+@pytest.mark.usefixtures("tracing")
+def test_recovery_by_hand_has_a_span_of_its_own(full: Guard, spans: InMemorySpanExporter) -> None:
+    full.force("forced_open")
+    full.force("closed")
+    opened, closed = named(spans, catalog.SPAN_TRANSITION)
+    assert (opened.attributes or {})["seawall.breaker.to_state"] == "forced_open"
+    assert (closed.attributes or {})["seawall.breaker.to_state"] == "closed"
+    assert opened.links == closed.links == ()
+
+
+def test_a_transition_under_an_unsampled_parent_leaves_none(
+    full: Guard, tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    with use_span(parent(sampled=False)):
+        full.force("forced_open")
+    assert spans.get_finished_spans() == ()
+    assert full.ledger.exemplars == {}
 
 
 def test_stopping_ends_it(full: Guard, tracing: Tracing, spans: InMemorySpanExporter) -> None:
