@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,12 @@ def names(requirements: list[str]) -> set[str]:
     return found - {"seawall"}
 
 
+@functools.cache
+def installed() -> Mapping[str, list[str]]:
+    """Top-level modules that are installed, with the distributions that bring them."""
+    return metadata.packages_distributions()
+
+
 def undeclared(source: str, declared: set[str]) -> set[str]:
     """Top-level modules that a source imports and that no declared distribution provides."""
     imported: set[str] = set()
@@ -60,7 +68,7 @@ def undeclared(source: str, declared: set[str]) -> set[str]:
             imported.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             imported.add(node.module.partition(".")[0])
-    providers = metadata.packages_distributions()
+    providers = installed()
     foreign = imported - sys.stdlib_module_names - OWN
     # What is not installed here, such as the benchmarks' peers, is taken to be named like its module.
     return {name for name in foreign if not declared & {normal(d) for d in providers.get(name, (name,))}}
