@@ -55,6 +55,7 @@ def processors(style: Style) -> list[Processor]:
         add_ids,
         error_type_only,
         one_line,
+        what_and_when_first,
     ]
     if style == "json":
         return [*shared, structlog.processors.JSONRenderer(default=lambda value: type(value).__name__)]
@@ -71,6 +72,12 @@ def add_ids(_: WrappedLogger, __: str, entry: EventDict) -> EventDict:
         entry.setdefault("trace_id", format_trace_id(context.trace_id))
         entry.setdefault("span_id", format_span_id(context.span_id))
     return entry
+
+
+def what_and_when_first(_: WrappedLogger, __: str, entry: EventDict) -> EventDict:
+    """Put time, level and event before the rest: a person reads a line from its left."""
+    first = {key: entry[key] for key in ("timestamp", "level", "event") if key in entry}
+    return {**first, **entry}
 
 
 def error_type_only(_: WrappedLogger, __: str, entry: EventDict) -> EventDict:

@@ -41,6 +41,7 @@ def test_ids_join_a_line_to_its_request_and_span(stream: io.StringIO, provider: 
         log.info("happened", amount=3)
     (line,) = written(stream)
     context = span.get_span_context()
+    assert list(line)[:3] == ["timestamp", "level", "event"]
     assert line["event"] == "happened"
     assert line["amount"] == 3
     assert line["level"] == "info"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -27,6 +29,8 @@ NASTY = (
     " ",
     "a" * 200,
 )
+#: What a guard may be named with: anything but controls, surrogates and line separators.
+LEGAL = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
 SERVICE = Service(name='sh"op', version="1", instance_id="x")
 
 Parse = Callable[[str], Iterable[Metric]]
@@ -93,6 +97,17 @@ def test_any_legal_name_reads_back(registry: Registry, now: Callable[[], float],
     assert differences(ours, theirs) == []
     names = {dict(labels)["dependency"] for name, labels in ours if name == catalog.CALLS.name}
     assert names == set(NASTY)
+
+
+@given(names=st.lists(st.text(LEGAL, min_size=1, max_size=200), unique=True, min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_whatever_name_is_drawn_reads_back(names: list[str]) -> None:
+    registry = Registry("shop")
+    for name in names:
+        registry.guard(name, clock=lambda: 0.0)
+    ours, theirs = both(registry, parse_text)
+    assert differences(ours, theirs) == []
+    assert {dict(labels)["dependency"] for name, labels in ours if name == catalog.CALLS.name} == set(names)
 
 
 def test_exemplars(registry: Registry, full: Guard) -> None:
