@@ -65,7 +65,7 @@ class Ask:
         return ratio(part, self.calls(by, over))
 
     def quantile(self, share: float, series: Series, by: tuple[str, ...] = ()) -> Expr:
-        """A quantile of a histogram over all selected instances; nothing, not NaN, where nothing was observed."""
+        """A quantile of a histogram over all instances; nothing, not NaN, where nothing was observed."""
         quantile = histogram_quantile(share, sum_by(rate(self.scope.bucket(series), WINDOW), "le", *by))
         return quantile.binary(">=", 0)
 

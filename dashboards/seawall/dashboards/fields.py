@@ -179,5 +179,4 @@ def _(panel: Table) -> Json:
         "cellOptions": {"type": "auto"},
         "filterable": False,
         "inspect": False,
-        "hideFrom": NOT_HIDDEN,
     }
