@@ -103,7 +103,8 @@ mail = registry.guard(
     timeout=Timeout(attempt=0.5, total=1.0),
     bulkhead=Bulkhead(limit=8, max_queue=8, max_wait=0.1),
     fallback=Fallback(queue=keep_for_later, timeout=0.5),
-    objectives=Objectives(success=0.999),
+    # No objective for success: what is sent later fails while the server is gone, and nobody waits for it.
+    objectives=Objectives(undegraded=0.95),
 )
 
 files = registry.guard(
@@ -114,5 +115,6 @@ files = registry.guard(
     timeout=Timeout(attempt=0.4, total=1.0),
     bulkhead=Bulkhead(limit=8, max_queue=8, max_wait=0.1),
     fallback=Fallback(queue=keep_for_later, timeout=0.5),
-    objectives=Objectives(success=0.999),
+    # No objective for success: what is sent later fails while the server is gone, and nobody waits for it.
+    objectives=Objectives(undegraded=0.95),
 )

@@ -42,9 +42,7 @@ class Stopped(Exception):
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line. Exits with 2 and one message when it is wrong."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__ and __doc__.splitlines()[0])
-    parser.add_argument(
-        "--stay", action="store_true", help="keep everything running until Ctrl-C"
-    )
+    parser.add_argument("--stay", action="store_true", help="keep everything running until Ctrl-C")
     parser.add_argument("--port-base", type=int, metavar="N", help="use the ports from N on")
     parser.add_argument("--out", type=Path, metavar="DIR", help="make the run's folder in here")
     return parser.parse_args(words)
@@ -61,7 +59,8 @@ def main(words: list[str] | None = None) -> int:
     except OSError as problem:
         return _wrong(f"can't write to {problem.filename}: {problem.strerror}")
     stand = Stand(ports, folders)
-    console = Console()
+    # Where nobody looks on, a log should not be cut to 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 132)
     try:
         return asyncio.run(_until_stopped(_run(stand, console, stay=wanted.stay)))
     except Stopped as stopped:

@@ -76,7 +76,7 @@ def alerted(evidence: Evidence, opened_at: float | None) -> list[Promise]:
     if not evidence.delivers:
         skipped = "not checked: no Prometheus or no Alertmanager here"
         return [Promise(fired, None, skipped), closing, Promise(resolved, None, skipped)]
-    about = [one for one in evidence.notifications if one.dependency == BANK and _is_breaker(one)]
+    about = [one for one in evidence.notifications if one.dependency == BANK and is_breaker_alert(one)]
     firing = [one for one in about if one.status == "firing" and one.received >= dead.began]
     # What an alert of the same name, fired for another outage, resolved to is none of this one's.
     ended = [
@@ -110,7 +110,8 @@ async def seen_by_prometheus(evidence: Evidence) -> Promise:
     return Promise(text, seconds > 0 and closed_now == 1 and not missed, figures)
 
 
-def _is_breaker(one: Notification) -> bool:
+def is_breaker_alert(one: Notification) -> bool:
+    """Whether it is about an open breaker."""
     return "breaker" in one.name.lower() and "open" in one.name.lower()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from reference.demo.promise import Evidence, Promise
 from reference.demo.queries import Query, dashboard_queries, rule_queries, run
+from reference.guards import registry
 from seawall.telemetry import catalog
 
 
@@ -76,12 +77,15 @@ async def queries_work(evidence: Evidence) -> list[Promise]:
     if server is None:
         skipped = "not checked: no Prometheus here"
         return [Promise(runs, None, skipped), Promise(shows, None, skipped)]
-    queries = [*dashboard_queries(evidence.bundle / "dashboards"), *await rule_queries(server)]
+    queries = [
+        *dashboard_queries(evidence.bundle / "dashboards", [guard.name for guard in registry]),
+        *await rule_queries(server),
+    ]
     results = [await run(server, query, evidence.story.began, evidence.story.ended) for query in queries]
     refused = [result for result in results if result.problem]
     empty = [result.query for result in results if not result.problem and not result.series]
-    unexpected = [query for query in empty if _is_touched(query)]
-    counts = f"{len(queries)} queries"
+    unexpected = [query for query in empty if query.expects_data]
+    counts = f"{len(queries)} queries in {sum(len(query.texts) for query in queries)} forms"
     return [
         Promise(runs, bool(queries) and not refused, _list(counts, "refused", [r.query for r in refused])),
         Promise(
@@ -92,9 +96,5 @@ async def queries_work(evidence: Evidence) -> list[Promise]:
     ]
 
 
-def _is_touched(query: Query) -> bool:
-    return query.expects_data
-
-
 def _list(figures: str, what: str, queries: list[Query]) -> str:
-    return figures + "".join(f"\n{what}: {query.where}: {query.text}" for query in queries)
+    return figures + "".join(f"\n{what}: {query.where}: {query.texts[0]}" for query in queries)

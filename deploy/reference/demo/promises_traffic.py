@@ -50,7 +50,7 @@ def _mails(evidence: Evidence) -> Promise:
     accepted = {r.key for r in evidence.records if r.kind == "report" and r.accepted}
     waited = sum(r.waiting for r in evidence.records if r.kind == "report")
     arrived = Counter(
-        str(message_from_bytes(path.read_bytes())["Message-ID"]).strip("<>").partition("@")[0]
+        str(message_from_bytes(path.read_bytes())["Message-ID"]).strip().strip("<>").partition("@")[0]
         for path in evidence.mails.glob("*.eml")
     )
     lost = accepted - arrived.keys()

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reference.demo.prometheus import Prometheus, QueryFailed
 
-VARIABLES = {
-    "__rate_interval": "15s",
-    "__interval": "5s",
+INTERVALS = {
+    "__rate_interval": "4s",
+    "__interval": "2s",
+    "__interval_ms": "2000",
     "__range": "2m",
     "__range_s": "120",
-    "__interval_ms": "5000",
 }
+"""What Grafana fills in itself, for a range of two minutes and a scrape interval of one second."""
 ALL = ".+"
 STEP = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query and where it stands. `expects_data`: the scenario goes where it looks."""
+    """One query and where it stands: in each of the forms that a person's choices can give it.
+
+    `expects_data`: the scenario goes where it looks.
+    """
 
     where: str
-    text: str
+    texts: tuple[str, ...]
     expects_data: bool = True
 
 
@@ -40,8 +44,8 @@ class Result:
     problem: str = ""
 
 
-def dashboard_queries(folder: Path) -> list[Query]:
-    """Every target of every panel, and every variable that is a query, with variables filled in."""
+def dashboard_queries(folder: Path, dependencies: Sequence[str]) -> list[Query]:
+    """Every target of every panel and every annotation, with variables filled in."""
     found = []
     for path in sorted(folder.rglob("*.json")):
         dashboard = json.loads(path.read_text(encoding="utf-8"))
@@ -49,11 +53,11 @@ def dashboard_queries(folder: Path) -> list[Query]:
             for target in panel.get("targets", []):
                 if target.get("expr"):
                     where = f"{path.stem}, {panel.get('title', '')}"
-                    found.append(Query(where, filled_in(target["expr"], dashboard)))
+                    found.append(Query(where, forms(target["expr"], dashboard, dependencies)))
         for annotation in dashboard.get("annotations", {}).get("list", []):
             if annotation.get("expr"):
                 where = f"{path.stem}, annotation {annotation.get('name', '')}"
-                found.append(Query(where, filled_in(annotation["expr"], dashboard)))
+                found.append(Query(where, forms(annotation["expr"], dashboard, dependencies)))
     return found
 
 
@@ -63,17 +67,29 @@ def _panels(panels: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield from _panels(panel.get("panels", []))
 
 
-def filled_in(expression: str, dashboard: dict[str, Any]) -> str:
-    """The expression as Grafana would send it with every variable on All."""
-    values = dict(VARIABLES)
-    for variable in dashboard.get("templating", {}).get("list", []):
-        if variable.get("type") == "constant":
-            values[variable["name"]] = variable.get("query", "")
+def forms(expression: str, dashboard: dict[str, Any], dependencies: Sequence[str]) -> tuple[str, ...]:
+    """The expression as Grafana sends it: once, or where a dependency has to be chosen, for each of them."""
+    variables = dashboard.get("templating", {}).get("list", [])
+    values = dict(INTERVALS)
+    chosen = ""
+    for variable in variables:
+        name, kind = variable["name"], variable.get("type")
+        if kind in ("constant", "custom", "textbox", "interval"):
+            values[name] = str(variable.get("current", {}).get("value") or variable.get("query", ""))
+        elif name == "dependency" and not variable.get("includeAll"):
+            chosen = name
         else:
-            values.setdefault(variable["name"], ALL)
+            values[name] = ALL
+    if not chosen:
+        return (filled_in(expression, values),)
+    return tuple(dict.fromkeys(filled_in(expression, values | {chosen: one}) for one in dependencies))
+
+
+def filled_in(expression: str, values: Mapping[str, str]) -> str:
+    """The expression with its variables replaced; one that is not known stays, and Prometheus refuses it."""
     return re.sub(
         r"\$\{(\w+)(?::\w+)?\}|\$(\w+)",
-        lambda match: values.get(match[1] or match[2], ALL),
+        lambda match: values.get(match[1] or match[2], match[0]),
         expression,
     )
 
@@ -81,14 +97,17 @@ def filled_in(expression: str, dashboard: dict[str, Any]) -> str:
 async def rule_queries(server: Prometheus) -> list[Query]:
     """Every rule that Prometheus has loaded. An alert returns data only where it fires."""
     return [
-        Query(f"rule {rule['name']}", rule["query"], rule["type"] == "recording")
+        Query(f"rule {rule['name']}", (rule["query"],), rule["type"] == "recording")
         for rule in await server.rules()
     ]
 
 
 async def run(server: Prometheus, query: Query, begin: float, end: float) -> Result:
-    """Run a query over the whole of a run."""
+    """Run all forms of a query over the whole of a run."""
+    series = 0
     try:
-        return Result(query, len(await server.over(query.text, begin, end, STEP)))
+        for text in query.texts:
+            series += len(await server.over(text, begin, end, STEP))
     except QueryFailed as problem:
-        return Result(query, 0, str(problem))
+        return Result(query, series, str(problem))
+    return Result(query, series)

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from reference.demo.bundle import Addresses, write_bundle
+from reference.demo.bundle import write_bundle
 from reference.demo.ports import HOST, Ports
 from reference.demo.processes import Processes, Started, python
 from reference.demo.prometheus import Prometheus
@@ -79,7 +79,7 @@ class Stand:
 
     async def start(self) -> None:
         """Generate the bundle and start everything but the load. Raises StartFailed."""
-        write_bundle(self.folders.bundle, Addresses.of(self.ports))
+        write_bundle(self.folders.bundle, self.ports)
         await self._dependencies()
         await self._receivers()
         await self._service()

@@ -36,8 +36,8 @@ def show_promises(console: Console, promises: list[Promise]) -> None:
     """Print them as a table."""
     table = Table(title="What the scenario promises", title_justify="left", expand=console.is_terminal)
     table.add_column("")
-    table.add_column("promise", ratio=3)
-    table.add_column("seen", ratio=3)
+    table.add_column("promise", ratio=1)
+    table.add_column("seen", ratio=1, overflow="fold")
     for promise in promises:
         mark, style = MARKS[promise.kept]
         table.add_row(Text(mark, style), Text(promise.text), Text(promise.figures))
@@ -66,12 +66,13 @@ async def show_figures(console: Console, evidence: Evidence) -> None:
         numbers = [await server.number(query, end) for query in queries]
         table.add_row(_name(series), *(f"{number:.0f}" for number in numbers))
     console.print(table)
-    names: dict[str, list[int]] = {}
+    told: dict[str, list[float]] = {}
     for one in evidence.notifications:
-        key = f"{one.name} {one.dependency}".strip()
-        names.setdefault(key, [0, 0])[one.status == "resolved"] += 1
-    for name, (fired, resolved) in sorted(names.items()):
-        console.print(f"notified: {name}: {fired} firing, {resolved} resolved", highlight=False)
+        key = f"{one.labels.get('severity', ''):8} {one.name} {one.dependency}".rstrip()
+        told.setdefault(f"{key}: {one.status}", []).append(one.received - evidence.story.began)
+    for key, times in sorted(told.items()):
+        first = ", ".join(f"{time:.0f} s" for time in times[:3])
+        console.print(f"notified: {key} at {first}", highlight=False)
 
 
 def _name(series: Series) -> str:

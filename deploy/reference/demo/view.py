@@ -27,8 +27,7 @@ class View:
         self._watch = watch
         self._began = began
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._told: set[str] = set()
-        self._states: dict[str, str] = {}
+        self._told = 0, 0
 
     def __enter__(self) -> View:
         if self._live is not None:
@@ -49,18 +48,12 @@ class View:
         if self._live is not None:
             self._live.update(self._picture(phase, left), refresh=True)
             return
-        for guard in self._watch.guards:
-            name, state = guard["name"], guard["state"]
-            if self._states.get(name, "closed") != state:
-                self._line(f"{name}: breaker {self._states.get(name, 'closed')} -> {state}")
-            self._states[name] = state
-        for one in self._watch.notified():
-            self._once(f"notified: {_words(one)}", f"{one.status} {one.labels} {one.received}")
-
-    def _once(self, text: str, key: str) -> None:
-        if key not in self._told:
-            self._told.add(key)
-            self._line(text)
+        transitions, news = list(self._watch.transitions), self._watch.news()
+        for line in transitions[self._told[0] :]:
+            self._line(_transition(line).plain)
+        for one in news[self._told[1] :]:
+            self._line(f"notified: {_words(one)}")
+        self._told = len(transitions), len(news)
 
     def _line(self, text: str) -> None:
         self._console.print(f"{time.time() - self._began:6.1f} s  {text}", highlight=False, soft_wrap=True)
@@ -108,7 +101,7 @@ class View:
     def _alerts(self) -> Text:
         return Text("\n").join(
             Text(f"{_clock(one.received)}  {_words(one)}", "red" if one.status == "firing" else "green")
-            for one in self._watch.notified()[-SHOWN:]
+            for one in self._watch.news()[-SHOWN:]
         ) or Text("none yet", "dim")
 
 
@@ -132,8 +125,9 @@ def _transition(line: dict[str, Any]) -> Text:
 
 
 def _words(one: Notification) -> str:
+    severity = one.labels.get("severity", "")
     about = f" {one.dependency}" if one.dependency else ""
-    return f"{one.status} {one.name}{about}: {one.annotations.get('summary', '')}"
+    return f"{one.status} {severity} {one.name}{about}: {one.annotations.get('summary', '')}"
 
 
 def _clock(when: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +59,11 @@ class Notification:
         return self.labels.get("alertname", "")
 
     @property
+    def identity(self) -> str:
+        """The same for every notification of one alert."""
+        return str(sorted(self.labels.items()))
+
+    @property
     def dependency(self) -> str:
         return self.labels.get(DEPENDENCY, "")
 
@@ -76,7 +80,7 @@ class Watch:
     guards: list[dict[str, Any]] = field(default_factory=list)
     exemplars: dict[tuple[str, str], Exemplar] = field(default_factory=dict)
     page_problems: list[str] = field(default_factory=list)
-    transitions: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=200))
+    transitions: list[dict[str, Any]] = field(default_factory=list)
     _client: httpx.AsyncClient | None = None
 
     async def look(self) -> None:
@@ -129,9 +133,19 @@ class Watch:
         """Every alert of every notification, in the order they came."""
         return [one for several in self.notifications.values for one in several]
 
+    def news(self) -> list[Notification]:
+        """Those that said something new: the first of an alert, and those with another status than before."""
+        last: dict[str, str] = {}
+        found = []
+        for one in self.notified():
+            if last.get(one.identity) != one.status:
+                last[one.identity] = one.status
+                found.append(one)
+        return found
+
     def firing(self) -> list[Notification]:
         """Alerts whose last notification says that they fire."""
-        last = {tuple(sorted(one.labels.items())): one for one in self.notified()}
+        last = {one.identity: one for one in self.notified()}
         return [one for one in last.values() if one.status == "firing"]
 
 

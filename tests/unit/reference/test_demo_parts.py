@@ -12,7 +12,7 @@ from reference.demo.__main__ import main
 from reference.demo.lines import Lines
 from reference.demo.ports import HOST, Ports, PortsTaken
 from reference.demo.promise import percentile
-from reference.demo.queries import dashboard_queries, filled_in
+from reference.demo.queries import dashboard_queries, forms
 from reference.demo.watch import exemplars_of
 
 
@@ -66,14 +66,23 @@ def test_an_output_folder_that_cant_be_made_is_named(
     assert str(tmp_path / "file") in capsys.readouterr().err
 
 
-def test_variables_are_filled_in_as_grafana_does_for_all() -> None:
-    dashboard = {
-        "templating": {
-            "list": [{"name": "job", "type": "query"}, {"name": "k", "type": "constant", "query": "3"}]
-        }
-    }
-    expression = 'topk($k, rate(x{job=~"$job",instance=~"${instance:regex}"}[$__rate_interval]))'
-    assert filled_in(expression, dashboard) == 'topk(3, rate(x{job=~".+",instance=~".+"}[15s]))'
+def test_variables_are_filled_in_as_grafana_does() -> None:
+    variables = [
+        {"name": "job", "type": "query", "includeAll": True},
+        {"name": "k", "type": "constant", "query": "3"},
+        {"name": "dependency", "type": "query"},
+    ]
+    dashboard = {"templating": {"list": variables}}
+    expression = 'topk($k, rate(x{job=~"$job",dependency=~"${dependency:regex}"}[$__rate_interval]))'
+    assert forms(expression, dashboard, ["a", "b"]) == (
+        'topk(3, rate(x{job=~".+",dependency=~"a"}[4s]))',
+        'topk(3, rate(x{job=~".+",dependency=~"b"}[4s]))',
+    )
+    assert forms("up", dashboard, ["a", "b"]) == ("up",)
+
+
+def test_a_variable_that_nobody_declares_stays() -> None:
+    assert forms("x{a=~'$b'}", {}, ["c"]) == ("x{a=~'$b'}",)
 
 
 def test_queries_of_nested_panels_and_annotations_are_found(tmp_path: Path) -> None:
@@ -83,8 +92,8 @@ def test_queries_of_nested_panels_and_annotations_are_found(tmp_path: Path) -> N
         "annotations": {"list": [{"name": "n", "expr": "c"}]},
     }
     (tmp_path / "d.json").write_text(json.dumps(dashboard))
-    found = dashboard_queries(tmp_path)
-    assert [(query.where, query.text) for query in found] == [
+    found = dashboard_queries(tmp_path, [])
+    assert [(query.where, *query.texts) for query in found] == [
         ("d, out", "a"),
         ("d, in", "b"),
         ("d, annotation n", "c"),
