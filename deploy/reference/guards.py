@@ -62,8 +62,9 @@ bank_api = registry.guard(
         budget=RetryBudget(ratio=0.5, floor_per_second=2.0),
     ),
     timeout=Timeout(attempt=0.4, total=1.2),
-    rate_limit=RateLimit(rate=60.0, burst=30, max_wait=0.05),
-    bulkhead=Bulkhead(limit=16, max_queue=16, max_wait=0.2),
+    # What the bank allows; retries can go over it for a moment, and then wait.
+    rate_limit=RateLimit(rate=20.0, burst=2, max_wait=0.25),
+    bulkhead=Bulkhead(limit=5, max_queue=16, max_wait=0.3),
     fallback=Fallback(
         stale_for=600.0,
         default=StatementBatch.unknown(),

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,7 @@ import httpx
 from reference import sample
 
 CLIENT_TIMEOUT = 10.0
+RARE = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ def _day(dice: random.Random) -> str:
 
 
 def reconciliation(dice: random.Random) -> Request:
-    return Request("POST", f"/reconciliations/{_day(dice)}")
+    """Now and then one of a day long past, that nobody has asked for before."""
+    past = sample.FIRST_DAY - timedelta(days=dice.randrange(1, 3_650))
+    return Request("POST", f"/reconciliations/{past if dice.random() < RARE else _day(dice)}")
 
 
 def analytics(dice: random.Random) -> Request:

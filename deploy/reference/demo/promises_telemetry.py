@@ -86,12 +86,14 @@ async def queries_work(evidence: Evidence) -> list[Promise]:
     empty = [result.query for result in results if not result.problem and not result.series]
     unexpected = [query for query in empty if query.expects_data]
     counts = f"{len(queries)} queries in {sum(len(query.texts) for query in queries)} forms"
+    quiet = len(empty) - len(unexpected)
+    idle = f"; {quiet} are alerts that had no cause to fire" if quiet else ""
     return [
         Promise(runs, bool(queries) and not refused, _list(counts, "refused", [r.query for r in refused])),
         Promise(
             shows,
             bool(queries) and not unexpected,
-            _list(f"{len(queries) - len(empty)} of {counts} returned data", "empty", unexpected),
+            _list(f"{len(queries) - len(empty)} did{idle}", "empty", unexpected),
         ),
     ]
 
