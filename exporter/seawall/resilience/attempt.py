@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.errors import BreakerOpen, BulkheadFull, RateLimited, Rejected, TimedOut
 from seawall.resilience.events import CallRejected, TimeoutExceeded
+from seawall.resilience.stopwatch import Stopwatch
 from seawall.resilience.timeout import deadline, reset_deadline
 from seawall.resilience.verdict import verdict
 
@@ -43,6 +44,8 @@ class Attempts:
         self.started = op.clock()
         self.outer = deadline.get()
         self.watch: Watch | None = None
+        if isinstance(function, Stopwatch):
+            function.strayed = True
 
     def attempt(self) -> Generator[Step, Answer, tuple[Answer, str]]:
         op, guard = self.op, self.op.guard

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from seawall.resilience.checks import Checks, type_names
-from seawall.resilience.ledger import BREAKER_STATES
+from seawall.resilience.fields import BREAKER_STATES
 
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN, DISABLED, METRICS_ONLY = BREAKER_STATES
 

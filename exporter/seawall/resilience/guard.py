@@ -18,8 +18,9 @@ from seawall.resilience.bulkhead import Bulkhead, BulkheadState
 from seawall.resilience.checks import Checks
 from seawall.resilience.description import Objectives, describe
 from seawall.resilience.fallback import Fallback, StaleStore
+from seawall.resilience.fields import DEFAULT_BUCKETS
 from seawall.resilience.guard_checks import POLICIES, check_guard
-from seawall.resilience.ledger import DEFAULT_BUCKETS, Ledger, layout_of
+from seawall.resilience.ledger import Ledger, layout_of
 from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit, RateLimitState
 from seawall.resilience.reading import read, snapshot
@@ -102,7 +103,7 @@ class Guard:
         registry = registry if registry is not None else registries.default_registry
         self.report = Reporter(self, registry)
         self.accounts = Accounts(self.ledger)
-        self.observed = False
+        self.watching: Callable[[], bool] | None = None
         self._operations = {o: Operation(self, o) for o in self.operations}
         self._blocks = Blocks(self)
         self.shift_lanes()
@@ -269,12 +270,12 @@ class Guard:
         if not _GIL:
             lane = 0
         for op in self._operations.values():
-            op.shift(lane, self.observed)
+            op.shift(lane, self.watching)
 
-    def refresh_observer(self, present: bool) -> None:
+    def observer_changed(self) -> None:
         """The registry's observer came or went."""
         with self.lock:
-            self.observed = present
+            self.watching = self.report.question()
             self.shift_lanes()
 
 

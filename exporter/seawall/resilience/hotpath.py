@@ -11,12 +11,12 @@ and every call takes the locked way.
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Task, current_task
+from asyncio import CancelledError, current_task
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from seawall.resilience.async_timeout import Expiry
+from seawall.resilience.async_timeout import FIRED, TASK, Expiry, is_ours
 from seawall.resilience.attempt import Answer
 from seawall.resilience.drivers import adrive, drive
 from seawall.resilience.errors import BreakerOpen, TimedOut
@@ -38,28 +38,29 @@ def synchronous(op: Operation, function: Callable[..., Any]) -> Callable[..., An
 
 def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
+    first_bound = bounds[0]
 
     def call(*args: Any, **kwargs: Any) -> Any:
         lane = op.open_lane
         if not lane:
-            now = op.clock()
-            if now < op.refuse_until:
+            if op.lane:
+                lane = op.unwatched_lane()
+            elif (now := op.clock()) < op.refuse_until:
                 op.slots[op.refused] += 1
                 if op.default is not MISSING:
                     return op.default
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
-            lane = op.unwatched_lane()
         if not lane:
             return _divert(op, function, args, kwargs)
         began = clock()
         try:
-            result = function(*args, **kwargs)
+            result = function(*args, **kwargs) if kwargs else function(*args)
         except BaseException as error:
             answer: Answer = (False, error)
             took = clock() - began
         else:
             took = clock() - began
-            bucket = base + bisect_left(bounds, took)
+            bucket = base if took <= first_bound else base + bisect_left(bounds, took)
             if op.lane == lane and took <= slow_after and began <= op.tick:
                 slots = op.slots
                 slots[bucket] += 1
@@ -78,59 +79,60 @@ def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     """With rate limit, bulkhead, deadline and stale store, each where there is one."""
-    source = op.name, function
+    clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
+    limit, limiter, permits, waiters, keep = op.first_limit, op.limiter, op.permits, op.waiters, op.keep
+    first_bound, source = bounds[0], (op.name, function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         lane = op.open_lane
         if not lane:
-            now = op.clock()
-            if now < op.refuse_until:
+            if op.lane:
+                lane = op.unwatched_lane()
+            elif (now := clock()) < op.refuse_until:
                 op.slots[op.refused] += 1
                 if op.default is not MISSING:
                     return op.default
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
-            lane = op.unwatched_lane()
         if not lane:
             return _divert(op, function, args, kwargs)
-        began = op.clock()
-        limit = op.first_limit
+        began = clock()
         if limit is not None and (outer := deadline.get()) is not None and outer[0] < began + limit:
             return _divert(op, function, args, kwargs)
-        if (limiter := op.limiter) is not None:
+        if limiter is not None:
             arrival = limiter.arrival
             if arrival < began:
                 arrival = began
             if arrival - began > limiter.tolerance:
                 return _divert(op, function, args, kwargs)
             limiter.arrival = arrival + limiter.interval
-        if (permits := op.permits) is not None:
+        if permits is not None:
             try:
-                if op.waiters:
+                if waiters:
                     return _divert(op, function, args, kwargs, limiter)
                 permits.pop()
             except IndexError:
                 return _divert(op, function, args, kwargs, limiter)
-        token = None if limit is None else deadline.set((began + limit, op.clock))
+        token = None if limit is None else deadline.set((began + limit, clock))
         answer: Answer | None = None
         try:
-            result = function(*args, **kwargs)
+            result = function(*args, **kwargs) if kwargs else function(*args)
         except BaseException as error:
             answer = (False, error)
-        took = op.clock() - began
+        took = clock() - began
         if token is not None:
             deadline.reset(token)
         if permits is not None:
             permits.append(None)
-            if op.waiters:
+            if waiters:
                 op.guard.wake()
         if answer is None:
-            bucket = op.base + bisect_left(op.bounds, took)
-            if op.lane == lane and took <= op.slow_after and began <= op.tick:
+            bucket = base if took <= first_bound else base + bisect_left(bounds, took)
+            if op.lane == lane and took <= slow_after and began <= op.tick:
                 slots = op.slots
                 slots[bucket] += 1
-                slots[op.sum_slot] += took
-                if op.keep is not None:
-                    op.keep(source, args, kwargs, result, began)
+                slots[sum_slot] += took
+                if keep is not None:
+                    keep(source, args, kwargs, result, began)
                 return result
             answer = (True, result)
         try:
@@ -143,66 +145,73 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    source = op.name, function
+    clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
+    limit, limiter, permits, waiters, keep = op.first_limit, op.limiter, op.permits, op.waiters, op.keep
+    first_bound, source = bounds[0], (op.name, function)
 
     async def call(*args: Any, **kwargs: Any) -> Any:
         lane = op.open_lane
         if not lane:
-            now = op.clock()
-            if now < op.refuse_until:
+            if op.lane:
+                lane = op.unwatched_lane()
+            elif (now := clock()) < op.refuse_until:
                 op.slots[op.refused] += 1
                 if op.default is not MISSING:
                     return op.default
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
-            lane = op.unwatched_lane()
         if not lane:
             return await _adivert(op, function, args, kwargs)
-        began = op.clock()
-        limit = op.first_limit
+        began = clock()
         if limit is not None and (outer := deadline.get()) is not None and outer[0] < began + limit:
             return await _adivert(op, function, args, kwargs)
-        if (limiter := op.limiter) is not None:
+        if limiter is not None:
             arrival = limiter.arrival
             if arrival < began:
                 arrival = began
             if arrival - began > limiter.tolerance:
                 return await _adivert(op, function, args, kwargs)
             limiter.arrival = arrival + limiter.interval
-        if (permits := op.permits) is not None:
+        if permits is not None:
             try:
-                if op.waiters:
+                if waiters:
                     return await _adivert(op, function, args, kwargs, limiter)
                 permits.pop()
             except IndexError:
                 return await _adivert(op, function, args, kwargs, limiter)
-        expiry = token = None
+        expiry: Expiry | None = None
+        token = None
         if limit is not None:
-            token = deadline.set((began + limit, op.clock))
-            expiry = op.expiries.start(cast("Task[Any]", current_task()))  # type: ignore[union-attr]
+            token = deadline.set((began + limit, clock))
+            task: Any = current_task()
+            expiry = [began + limit, task, task.cancelling(), None]
+            expiries = op.expiries
+            if expiries.loop is not (loop := task.get_loop()):
+                expiries = op.expiries = expiries.on(loop)
+            expiries.add(expiry)
         answer: Answer | None = None
         try:
-            result = await function(*args, **kwargs)
+            result = await (function(*args, **kwargs) if kwargs else function(*args))
         except BaseException as error:
             answer = (False, error)
-        took = op.clock() - began
+        took = clock() - began
         if token is not None:
             reset_deadline(token)
         if permits is not None:
             permits.append(None)
-            if op.waiters:
+            if waiters:
                 op.guard.wake()
         if expiry is not None:
-            expiry.task = None
-            if expiry.fired:
+            expiry[TASK] = None
+            if expiry[FIRED] is not None:
                 answer = _expired(op, expiry, answer)
         if answer is None:
-            bucket = op.base + bisect_left(op.bounds, took)
-            if op.lane == lane and took <= op.slow_after and began <= op.tick:
+            bucket = base if took <= first_bound else base + bisect_left(bounds, took)
+            if op.lane == lane and took <= slow_after and began <= op.tick:
                 slots = op.slots
                 slots[bucket] += 1
-                slots[op.sum_slot] += took
-                if op.keep is not None:
-                    op.keep(source, args, kwargs, result, began)
+                slots[sum_slot] += took
+                if keep is not None:
+                    keep(source, args, kwargs, result, began)
                 return result
             answer = (True, result)
         try:
@@ -227,10 +236,10 @@ def _divert(
     if op.sampling:
         op.sample_taken()
         began, inside = op.clock(), Stopwatch(op.clock, function)
-        try:
-            return synchronous(op, inside)(*args, **kwargs)
-        finally:
+        result = synchronous(op, inside)(*args, **kwargs)
+        if not inside.strayed:
             op.observe("overhead", op.clock() - began - inside.seconds)
+        return result
     return drive(op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs)
 
 
@@ -246,16 +255,16 @@ async def _adivert(
     if op.sampling:
         op.sample_taken()
         began, inside = op.clock(), AsyncStopwatch(op.clock, function)
-        try:
-            return await asynchronous(op, inside)(*args, **kwargs)
-        finally:
+        result = await asynchronous(op, inside)(*args, **kwargs)
+        if not inside.strayed:
             op.observe("overhead", op.clock() - began - inside.seconds)
+        return result
     return await adrive(op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs)
 
 
 def _expired(op: Operation, expiry: Expiry, answer: Answer | None) -> Answer | None:
     """The limit fired: a cancellation that is ours becomes :class:`TimedOut`, any other stays what it is."""
-    ours = expiry.ours()
+    ours = is_ours(expiry)
     if answer is not None and ours and isinstance(answer[1], CancelledError):
         assert op.guard.timeout is not None
         limit, scope = op.guard.timeout.first

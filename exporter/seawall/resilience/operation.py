@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from seawall.resilience.async_timeout import ExpiriesByLoop
+from seawall.resilience.async_timeout import Expiries
 from seawall.resilience.breaker import OPEN
 from seawall.resilience.errors import BreakerOpen, ConfigurationError
 from seawall.resilience.fallback import MISSING
@@ -33,7 +33,7 @@ class Operation:
     __slots__ = (
         "base", "bounds", "clock", "default", "dependency", "expiries", "first_limit", "guard", "keep",
         "lane", "limiter", "name", "open_lane", "permits", "refuse_until", "refused", "sampling", "slots",
-        "slow_after", "sum_slot", "tick", "waiters",
+        "slow_after", "sum_slot", "tick", "waiters", "watching",
     )  # fmt: skip
 
     def __init__(self, guard: Guard, name: str) -> None:
@@ -49,12 +49,13 @@ class Operation:
         self.lane = self.open_lane = 0
         self.tick = -inf
         self.sampling = False
+        self.watching: Callable[[], bool] = _nobody
         self.limiter = guard.limiter
         self.permits = guard.bulkhead.permits if guard.bulkhead else None
         self.waiters = guard.bulkhead.waiters if guard.bulkhead else None
         self.keep = guard.stale.keep if guard.stale else None
         self.first_limit: float | None = guard.timeout.first[0] if guard.timeout else None
-        self.expiries = ExpiriesByLoop(self.first_limit) if self.first_limit is not None else None
+        self.expiries = Expiries(self.first_limit or inf, guard.clock)
         breaker = guard.breaker
         slow = breaker.settings.slow_after if breaker and breaker.settings.slow_after else inf
         self.slow_after = min(slow, self.first_limit or inf)
@@ -79,17 +80,22 @@ class Operation:
 
     # -- at the entry of the lane
 
-    def shift(self, lane: int, observed: bool) -> None:
-        """Set the lane. Caller holds the guard's lock."""
+    def shift(self, lane: int, ask: Callable[[], bool] | None) -> None:
+        """Set the lane, and who is to be asked before it is taken. Caller holds the guard's lock."""
         self.lane = lane
-        self.open_lane = 0 if observed or self.sampling else lane
+        self.open_lane = 0 if ask or self.sampling else lane
+        self.watching = ask or _nobody
         self.refuse_until = self._refuse_until()
 
     def unwatched_lane(self) -> int:
         """The lane of a call that finds it not open to all: 0 when the call must leave it."""
-        if self.sampling or not self.lane or self.guard.report.watching():
+        if self.sampling:
             return 0
-        return self.lane
+        try:
+            return 0 if self.watching() else self.lane
+        except Exception as error:
+            self.guard.report.observer_failed(error)
+            return self.lane
 
     def sample_taken(self) -> None:
         self.sampling = False
@@ -122,6 +128,10 @@ class Operation:
         now = self.clock()
         if now > self.tick:
             self.guard.housekeep(now)
+
+
+def _nobody() -> bool:
+    return False
 
 
 def guarded(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:

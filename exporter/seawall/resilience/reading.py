@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seawall.resilience.ledger import BREAKER_STATES, fold
+from seawall.resilience.fields import BREAKER_STATES
+from seawall.resilience.ledger import fold
 
 if TYPE_CHECKING:
     from seawall.resilience.breaker import Change

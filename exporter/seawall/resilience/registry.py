@@ -47,7 +47,7 @@ class Registry:
                 taken = f"Registry {self.service!r}: guard {guard.name!r} exists already; allowed: each once"
                 raise ConfigurationError([taken])
             self._guards = {**self._guards, guard.name: guard}
-        guard.refresh_observer(self.observer is not None)
+        guard.observer_changed()
 
     def remove(self, name: str) -> None:
         """Forget a guard: its series end with the next scrape."""
@@ -74,6 +74,7 @@ class Registry:
         """
         label = name or str(getattr(listener, "__qualname__", type(listener).__name__))
         with self._lock:
+            self.listener_errors.setdefault(label, 0)
             self._listeners = {**self._listeners, listener: (label, tuple(events) or EVENT_TYPES)}
             self._index()
 
@@ -84,9 +85,11 @@ class Registry:
 
     def observe(self, observer: Observer | None) -> None:
         """Let ``observer`` follow calls (see ``observer.py``); ``None`` ends it."""
+        if observer is not None:
+            self.listener_errors.setdefault("observer", 0)
         self.observer = observer
         for guard in self:
-            guard.refresh_observer(self.observer is not None)
+            guard.observer_changed()
 
     def listeners_of(self, kind: type) -> tuple[tuple[str, Listener], ...]:
         return self._by_type.get(kind, ())
@@ -99,9 +102,8 @@ class Registry:
                 self.count_listener_error(name, error)
 
     def count_listener_error(self, name: str, error: BaseException | None = None) -> None:
-        first = name not in self.listener_errors
         self.listener_errors[name] = self.listener_errors.get(name, 0) + 1
-        if first:
+        if self.listener_errors[name] == 1:
             kind = type(error).__name__ if error else "an exception"
             _log.warning("listener %s raised %s; further errors are counted, not logged", name, kind)
 

@@ -79,14 +79,18 @@ class Reporter:
             or registry.listeners_of(CallDegraded)
         )
 
-    def watching(self) -> bool:
+    def question(self) -> Callable[[], bool] | None:
+        """What to ask before a call takes the fast lane; it may raise. None: nobody observes."""
         observer = self._registry.observer
-        return observer is not None and bool(self.observed(observer.watching))
+        return None if observer is None else observer.watching
+
+    def observer_failed(self, error: Exception) -> None:
+        self._registry.count_listener_error("observer", error)
 
     def watch(self, operation: str) -> Watch | None:
         """Follow a call that begins, if the observer wants to."""
         observer = self._registry.observer
-        if observer is None or not self.watching():
+        if observer is None or not self.observed(observer.watching):
             return None
         return self.observed(observer.call_started, self._guard, operation)
 
@@ -95,5 +99,5 @@ class Reporter:
         try:
             return method(*args)
         except Exception as error:
-            self._registry.count_listener_error("observer", error)
+            self.observer_failed(error)
             return None

@@ -7,21 +7,24 @@ from typing import Any
 
 
 class Stopwatch:
-    """Runs a function and adds up its time, in seconds. The two clock readings count as the guard's."""
+    """Runs a function and takes its time, in seconds. The two clock readings count as the guard's.
 
-    __slots__ = ("_clock", "seconds", "timed")
+    ``strayed``: the call left the fast lane, and the difference holds waits and retries too.
+    """
+
+    __slots__ = ("_clock", "seconds", "strayed", "timed")
 
     def __init__(self, clock: Callable[[], float], function: Callable[..., Any]) -> None:
         self._clock = clock
         self.timed = function
         self.seconds = 0.0
+        self.strayed = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         began = self._clock()
-        try:
-            return self.timed(*args, **kwargs)
-        finally:
-            self.seconds += self._clock() - began
+        result = self.timed(*args, **kwargs)
+        self.seconds = self._clock() - began
+        return result
 
 
 class AsyncStopwatch(Stopwatch):
@@ -31,7 +34,6 @@ class AsyncStopwatch(Stopwatch):
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         began = self._clock()
-        try:
-            return await self.timed(*args, **kwargs)
-        finally:
-            self.seconds += self._clock() - began
+        result = await self.timed(*args, **kwargs)
+        self.seconds = self._clock() - began
+        return result

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from seawall.resilience.ledger import FIELDS_BY_NAME
+from seawall.resilience.fields import FIELDS_BY_NAME
 
 Type = Literal["counter", "gauge", "histogram", "stateset", "info"]
 

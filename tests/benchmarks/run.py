@@ -1,0 +1,204 @@
+"""Every row of the speed table, beside the peers, in one process: ``make bench``.
+
+Ratios of one run are what counts; nanoseconds differ by machine. ``--write FILE`` keeps the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import platform
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks import measure, subjects
+
+PEERS = (
+    "pybreaker",
+    "circuitbreaker",
+    "pyresilience",
+    "nopanic",
+    "stamina",
+    "prometheus-client",
+    "opentelemetry-sdk",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A ratio and what is asked of it. ``gate`` must hold; for ``at_least`` rows more is better."""
+
+    what: str
+    ratio: float
+    gate: float
+    aim: float
+    at_least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        return self.ratio >= self.gate if self.at_least else self.ratio <= self.gate
+
+    @property
+    def verdict(self) -> str:
+        reached = self.ratio >= self.aim if self.at_least else self.ratio <= self.aim
+        return "aim reached" if reached else "gate holds" if self.holds else "GATE BROKEN"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path, help="keep the table in this file")
+    arguments = parser.parse_args()
+    with subjects.unsampled():
+        sync = measure.calls({name: build() for name, build in subjects.SYNC.items()})
+    asynchronous = measure.awaits({name: build() for name, build in subjects.ASYNC.items()})
+    rows = _ratios(sync, asynchronous)
+    report = _report(sync | asynchronous, rows)
+    print(report)
+    if arguments.write:
+        arguments.write.write_text(report + "\n")
+    return 0 if all(row.holds for row in rows) else 1
+
+
+def _ratios(ns: dict[str, float], a: dict[str, float]) -> list[Row]:
+    tracing = (ns["seawall breaker, tracer on"] - ns["seawall breaker"]) / ns["OpenTelemetry API-only span"]
+    return [
+        Row("instrumented breaker / bare pybreaker", ns["seawall breaker"] / ns["pybreaker"], 0.30, 0.15),
+        Row(
+            "instrumented breaker / pybreaker with prometheus_client inc + observe",
+            ns["seawall breaker"] / ns["pybreaker + prometheus_client"],
+            0.15,
+            0.07,
+        ),
+        Row(
+            "full pipeline / pyresilience's, window 100, no metrics",
+            ns["seawall pipeline"] / ns["pyresilience pipeline"],
+            0.10,
+            0.05,
+        ),
+        Row(
+            "full async pipeline with timeouts / pyresilience's, no metrics",
+            a["seawall async pipeline"] / a["pyresilience async pipeline"],
+            0.12,
+            0.05,
+        ),
+        Row(
+            "full pipeline / nopanic's, no metrics",
+            ns["seawall pipeline"] / ns["nopanic pipeline"],
+            0.15,
+            0.08,
+        ),
+        Row(
+            "full async pipeline with timeouts / nopanic's, no metrics",
+            a["seawall async pipeline"] / a["nopanic async pipeline"],
+            0.20,
+            0.10,
+        ),
+        Row("retry decorator / stamina's", ns["seawall retry"] / ns["stamina retry"], 0.05, 0.016),
+        Row(
+            "open rejection / pybreaker's",
+            ns["seawall open rejection"] / ns["pybreaker open rejection"],
+            0.25,
+            0.12,
+        ),
+        Row("added by tracing under an unsampled parent / one API-only span", tracing, 0.08, 0.04),
+        Row("8 threads on one guard / 1 thread, no-op body", _threads(), 0.85, 0.95, at_least=True),
+        Row("memory of a guard / equivalent prometheus_client children", _memory(), 0.30, 0.12),
+        Row("call cost with 10,000 guards / with 1", _growth(), 1.1, 1.0),
+    ]
+
+
+def _threads() -> float:
+    call = subjects.guard(breaker=subjects.Breaker())(subjects.body)
+    n = 200_000
+    return measure.best_ratio(lambda: measure.threaded(call, 1, n), lambda: measure.threaded(call, 8, n))
+
+
+def _memory() -> float:
+    """Bytes of 200 guards against the counter and histogram children that hold the same series."""
+    count = 200
+    guards: list[Any] = []
+    guard_bytes = _allocated(lambda: guards.extend(subjects.full() for _ in range(count)))
+    entries = guards[0].ledger.layout.entries
+    histograms = [e for e in entries if e.field.kind == "histogram"]
+    registry = prometheus_client.CollectorRegistry()
+    counter = prometheus_client.Counter("c", "c", ["dependency", "series"], registry=registry)
+    histogram = prometheus_client.Histogram("h", "h", ["dependency", "series"], registry=registry)
+
+    def children() -> None:
+        for i in range(count):
+            for k in range(len(entries) - len(histograms)):
+                counter.labels(f"guard-{i}", str(k))
+            for k in range(len(histograms)):
+                histogram.labels(f"guard-{i}", str(k))
+
+    return guard_bytes / _allocated(children)
+
+
+def _allocated(work: Callable[[], None]) -> int:
+    gc.collect()
+    tracemalloc.start()
+    work()
+    gc.collect()
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return size
+
+
+def _growth() -> float:
+    call = subjects.guard(breaker=subjects.Breaker())(subjects.body)
+    alone = _cost(call)
+    others = [subjects.guard(breaker=subjects.Breaker())(subjects.body) for _ in range(10_000)]
+    among = _cost(call)
+    assert others
+    return among / alone
+
+
+def _cost(call: subjects.Call) -> float:
+    times = []
+    for _ in range(60):
+        began = time.thread_time()
+        for i in range(5_000):
+            call(i)
+        times.append(time.thread_time() - began)
+    return statistics.median(times)
+
+
+def _report(ns: dict[str, float], rows: list[Row]) -> str:
+    made = datetime.now(UTC).strftime("%Y-%m-%d")
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Made by `make bench ARGS='--write docs/reference/benchmarks.md'` on {made}:"
+        f" {platform.python_implementation()} {platform.python_version()}, {platform.machine()}; CPU time,"
+        f" medians of {measure.ROUNDS} rounds shuffled over all subjects. Only ratios of one run count."
+        " Ours runs with all metrics on, the peers bare.",
+        "",
+        "Peers: " + ", ".join(f"{peer} {version(peer)}" for peer in PEERS) + ".",
+        "",
+        "| what | ratio | gate | aim | |",
+        "|---|--:|--:|--:|---|",
+    ]
+    for row in rows:
+        sign = ">=" if row.at_least else "<="
+        lines.append(
+            f"| {row.what} | {row.ratio:.3f} | {sign} {row.gate:g} | {sign} {row.aim:g} | {row.verdict} |"
+        )
+    lines += ["", "| subject | ns a call |", "|---|--:|"]
+    lines += [f"| {name} | {value:,.0f} |" for name, value in sorted(ns.items(), key=lambda item: item[1])]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
