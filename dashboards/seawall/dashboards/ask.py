@@ -19,6 +19,7 @@ from seawall.telemetry.promql import (
     matches,
     max_by,
     one_of,
+    over_time,
     rate,
     ratio,
     sum_by,
@@ -104,6 +105,16 @@ class Ask:
         last = Expr(f"max_over_time(timestamp({closed.text} == 1)[{RANGE}:{INTERVAL}])", closed.labels)
         since = Expr(f"time() - {max_by(last, *by).text}", frozenset(by), compound=True)
         return since.where(Expr(f"{self.rejecting(by).text} == 1", frozenset(by), compound=True), on=by)
+
+    def degraded_seconds(self, over: float, by: tuple[str, ...]) -> Expr:
+        """For how many seconds of the board's time the degraded share was above ``over``, to the minute."""
+        minutes = f"count_over_time(({self.degraded(by).above(over).text})[{RANGE}:1m])"
+        return Expr(minutes, frozenset(by)) * 60
+
+    def only_ours(self, by: tuple[str, ...]) -> Expr:
+        """Processes that reported within the board's time: to pick ours of series that all targets have."""
+        seen = over_time("present", self.scope.select(catalog.BUILD_INFO), RANGE)
+        return max_by(seen, *by)
 
     def of_criticality(self, expr: Expr, criticality: str) -> Expr:
         """Only guards of one criticality; ``expr`` still has all labels of `by`."""

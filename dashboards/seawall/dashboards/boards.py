@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from seawall.dashboards import dependency, overview
+from seawall.dashboards import degradation, dependency, effectiveness, exporter, fleet, overview, retries
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options, OptionsError
 from seawall.dashboards.panels import Board, Panel, Row
 
-#: One function per board, by its name. A new board is a module with ``board(facts, options)``, named here.
-BOARDS: dict[str, Callable[[Facts, Options], Board]] = {
+#: One function per board, by its name; None where the policies give it nothing to show. A new board is a
+#: module with ``board(facts, options)``, named here.
+BOARDS: dict[str, Callable[[Facts, Options], Board | None]] = {
     overview.NAME: overview.board,
     dependency.NAME: dependency.board,
+    retries.NAME: retries.board,
+    degradation.NAME: degradation.board,
+    effectiveness.NAME: effectiveness.board,
+    fleet.NAME: fleet.board,
+    exporter.NAME: exporter.board,
 }
 
 
 def every(facts: Facts, options: Options) -> tuple[Board, ...]:
     """All boards as the options want them; `OptionsError` where they name what is not there."""
-    made = tuple(make(facts, options) for make in BOARDS.values())
+    made = [board for make in BOARDS.values() if (board := make(facts, options)) is not None]
     known = {f"{board.name}.{panel.key}" for board in made for row in board.rows for panel in row.panels}
-    problems = [
-        f"drop names no panel: {key}; there are {', '.join(sorted(known))}"
-        for key in sorted(options.drop - known)
-    ]
+    absent = set(BOARDS) - {board.name for board in made}
+    unknown = sorted(key for key in options.drop - known if key.partition(".")[0] not in absent)
+    problems = [f"drop names no panel: {key}; there are {', '.join(sorted(known))}" for key in unknown]
     problems += [f"extra names no board: {name}" for name in sorted(set(options.extra) - set(BOARDS))]
     if problems:
         raise OptionsError(tuple(problems))

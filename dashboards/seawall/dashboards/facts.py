@@ -28,7 +28,7 @@ class Facts:
     slow_calls: bool
     bulkhead_waits: bool
     limiter_waits: bool
-    largest_attempts: int
+    hashes: tuple[str, ...]
 
     def has(self, *policies: str) -> bool:
         """Whether any guard has one of the policies."""
@@ -60,7 +60,5 @@ def read(document: Mapping[str, Any]) -> Facts:
         slow_calls=any((each.get("breaker") or {}).get("slow_after") is not None for each in policies),
         bulkhead_waits=any((each.get("bulkhead") or {}).get("max_wait") for each in policies),
         limiter_waits=any((each.get("rate_limit") or {}).get("max_wait") for each in policies),
-        largest_attempts=max(
-            ((each.get("retry") or {}).get("attempts") or 1 for each in policies), default=1
-        ),
+        hashes=tuple(sorted({str(guard["hash"]) for guard in guards if guard.get("hash")})),
     )

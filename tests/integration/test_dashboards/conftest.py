@@ -34,6 +34,7 @@ from seawall.resilience import (
     RetryBudget,
     Timeout,
 )
+from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.page import MetricsPage
 from seawall.telemetry.service import Service
 from seawall.telemetry.source import Source
@@ -60,12 +61,16 @@ class Clock:
 class Instance:
     """One process of a service: its guards, and the trouble that its dependencies are in."""
 
-    def __init__(self, name: str, seed: int) -> None:
+    def __init__(self, name: str, seed: int, cache_open_for: float = 30.0) -> None:
         self.name = name
+        self.cache_open_for = cache_open_for
         self.clock = Clock()
         self.random = random.Random(seed)
         self.registry = Registry(service="payments")
-        self.page = MetricsPage(Source(self.registry, service=Service(name="payments", instance_id=name)))
+        self.dropped = Dropped()
+        service = Service(name="payments", instance_id=name)
+        self.page = MetricsPage(Source(self.registry, service=service, dropped=self.dropped))
+        self.registry.subscribe(self._broken, name="broken")
         self.guards = self._guards()
 
     def _guards(self) -> list[Guard]:
@@ -99,11 +104,16 @@ class Instance:
             guard(
                 "cache",
                 criticality="sheddable",
-                breaker=Breaker(window_calls=30, minimum_calls=5, open_for=30.0),
+                breaker=Breaker(window_calls=30, minimum_calls=5, open_for=self.cache_open_for),
                 fallback=Fallback(default=None),
             ),
             guard('mail "} or x{z="', retry=Retry(attempts=2), fallback=Fallback(queue=lambda *_: None)),
         ]
+
+    def _broken(self, event: object) -> None:
+        """A listener that fails, and an exporter of spans that can't keep up."""
+        self.dropped.add("spans", "queue_full")
+        raise ValueError(event)
 
     def trouble(self, name: str, at: float) -> tuple[float, float, type[Exception]]:
         """(chance of failure, seconds an attempt takes, error) of a dependency at a moment of the hour."""
@@ -138,7 +148,8 @@ class Instance:
 
 def history(until: float) -> str:
     """Pages of two instances over an hour as one OpenMetrics text with times, for `promtool tsdb`."""
-    instances = [Instance("10.0.0.1:9464", 1), Instance("10.0.0.2:9464", 2)]
+    # The second was left behind by a roll-out: its cache has another policy.
+    instances = [Instance("10.0.0.1:9464", 1), Instance("10.0.0.2:9464", 2, cache_open_for=45.0)]
     pages = []
     for step in range(int(LASTS / STEP)):
         at = step * STEP
@@ -149,12 +160,14 @@ def history(until: float) -> str:
 
 
 def _stamped(instance: Instance, when: float) -> str:
+    """One scrape: the page, and what Prometheus itself adds to it."""
     lines = instance.page.text().decode().splitlines()
     target = f'job="payments",instance="{instance.name}"'
 
     def labelled(found: re.Match[str]) -> str:
         return f"{found[1]}{{{target}," if found[2] else f"{found[1]}{{{target}}}"
 
+    lines += ["up 1", "scrape_duration_seconds 0.004", f"scrape_samples_scraped {len(lines)}"]
     return "\n".join(f"{SAMPLE.sub(labelled, line)} {when:.3f}" for line in lines if line and line[0] != "#")
 
 

@@ -104,14 +104,14 @@ def attempts_by_outcome(ask: Ask, options: Options) -> TimeSeries:
 
 
 def share_by_guard(
-    ask: Ask, options: Options, *, key: str, title: str, share: Expr, description: str, most: int = 10
+    ask: Ask, options: Options, *, key: str, title: str, share: Expr, description: str, legend: str = ""
 ) -> TimeSeries:
     """One line per guard, those with the most at the top of the legend."""
     return TimeSeries(
         key=key,
         title=title,
         description=description,
-        queries=(Query(expr=topk(most, share), legend=ask.legend),),
+        queries=(Query(expr=topk(10, share), legend=legend or ask.legend),),
         unit="percentunit",
         minimum=0.0,
         calcs=("lastNotNull", "max"),
