@@ -91,6 +91,10 @@ class BulkheadState:
         while self.waiters and self._pop():
             self.waiters.popleft().grant()
 
+    def trim(self) -> None:
+        """Drop places beyond the limit: a call that was inside at a fork gives one back in the child too."""
+        del self.permits[self.settings.limit :]
+
     def clear(self) -> None:
         """Nobody is inside and nobody waits; in place, operations hold both."""
         self.permits[:] = [None] * self.settings.limit

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import Any, ParamSpec, TypeVar
 
 from seawall.resilience import process
@@ -176,6 +177,7 @@ class Guard:
         assert self.breaker is not None
         with self.lock:
             self._apply(self.breaker.force(state, reason, self.clock(), self.accounts.lane_successes()))
+            self.shift_lanes()
         self.report.transitions("")
 
     # -- for the executors. Caller holds the lock where it says so.
@@ -216,6 +218,8 @@ class Guard:
             for op in self._operations.values():
                 op.tick = now + SLICE
                 op.sampling = True
+            if self.bulkhead is not None:
+                self.bulkhead.trim()
             self.shift_lanes()
             if self.budget is not None:
                 self.budget.roll(now, self.accounts.calls_ended())
@@ -235,6 +239,8 @@ class Guard:
         if self.budget is not None:
             self.budget.restart()
         self.accounts.clear()
+        for op in self._operations.values():
+            op.tick = -inf
         self.shift_lanes()
 
     def audience_changed(self) -> None:
