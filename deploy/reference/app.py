@@ -25,8 +25,6 @@ from reference.service_time import RequestTimeout
 from reference.settings import Settings
 from seawall.telemetry import correlation
 
-FRESH_SECONDS = 1.0
-"""A statement older than this did not come from the bank for this request."""
 LARGEST_UPLOAD = 1_000_000
 
 
@@ -52,10 +50,7 @@ def _house(request: Request) -> House:
 
 async def reconcile(request: Request) -> Response:
     """Reconcile one day."""
-    result = await _house(request).reconciliation.reconcile(_day(request))
-    age = result.statements_age
-    degraded = age is None or age > FRESH_SECONDS
-    return _json(asdict(result) | {"degraded": degraded})
+    return _json(asdict(await _house(request).reconciliation.reconcile(_day(request))))
 
 
 async def analytics(request: Request) -> Response:

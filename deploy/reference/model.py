@@ -59,7 +59,10 @@ class DayTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """The outcome for one day. `statements_age` in seconds; None when the bank's side is unknown."""
+    """The outcome for one day.
+
+    `statements_age` in seconds, None when the bank's side is unknown; `degraded`: it is from before.
+    """
 
     day: date
     matched: int
@@ -67,3 +70,4 @@ class Reconciliation:
     missing_at_bank: tuple[str, ...]
     missing_in_ledger: tuple[str, ...]
     statements_age: float | None
+    degraded: bool

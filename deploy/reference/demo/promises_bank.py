@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 
 from reference.demo.promise import Evidence, Promise, milliseconds, percentile
 from reference.demo.scenario import RECOVERY
@@ -37,22 +38,33 @@ def degraded_in_time(evidence: Evidence) -> Promise:
     assert bank_api.fallback is not None
     limit = bank_api.fallback.timeout or 0.0
     text = f"with the breaker open every answer is degraded and within the fallback's {milliseconds(limit)}"
+    times = _open_times(evidence)
     rejected = {
         span["attributes"].get(catalog.ATTR_CORRELATION_ID)
         for span in evidence.spans
         if span["name"] == catalog.SPAN_CALL
         and span["attributes"].get(catalog.ATTR_DEPENDENCY) == BANK
-        and span["attributes"].get(catalog.ATTR_OUTCOME) == "degraded"
         and span["attributes"].get(catalog.ATTR_ATTEMPTS) == 0
+        and any(begin <= span["start"] < end for begin, end in times)
     }
-    dead = evidence.dead_bank
-    found = [r for r in evidence.records if r.correlation_id in rejected and dead.began <= r.at < dead.ended]
+    found = [r for r in evidence.records if r.correlation_id in rejected]
     if not found:
         return Promise(text, False, "no such answer was seen")
     worst = max(r.seconds for r in found)
     kept = worst <= limit and all(r.accepted and r.degraded for r in found)
     median = milliseconds(percentile([r.seconds for r in found], 0.5))
     return Promise(text, kept, f"{len(found)} answers, median {median}, slowest {milliseconds(worst)}")
+
+
+def _open_times(evidence: Evidence) -> list[tuple[float, float]]:
+    """When the bank's breaker was open during its outage."""
+    dead = evidence.dead_bank
+    changes = transitions(evidence)
+    return [
+        (begin, end)
+        for (begin, _, state), (end, _, _) in pairwise(changes)
+        if state == "open" and dead.began <= begin < dead.ended
+    ]
 
 
 def all_answered(evidence: Evidence) -> Promise:

@@ -41,11 +41,11 @@ class ReconciliationEngine:
 
     async def reconcile(self, day: date) -> Reconciliation:
         """Reconcile a day and save the outcome. Raises what the database's guard raises, never the bank's."""
+        asked = time.time()
         rows, batch = await asyncio.gather(self._ledger(day), self._bank.statements(day))
-        age = None if batch.fetched_at is None else max(0.0, time.time() - batch.fetched_at)
-        result = match(day, rows, batch.entries, age)
+        result = match(day, rows, batch, asked)
         differences = len(result.different) + len(result.missing_at_bank) + len(result.missing_in_ledger)
-        await self._save(day, result.matched, differences, age is None)
+        await self._save(day, result.matched, differences, result.statements_age is None)
         return result
 
     @guards.database.operation("ledger")
@@ -57,17 +57,22 @@ class ReconciliationEngine:
         await self._database.save(day, matched, differences, provisional)
 
 
-def match(day: date, rows: Sequence[Entry], entries: Sequence[Entry], age: float | None) -> Reconciliation:
-    """Match by reference; with an unknown bank side (`age` None) nothing is called missing at the bank."""
+def match(day: date, rows: Sequence[Entry], batch: StatementBatch, asked: float) -> Reconciliation:
+    """Match by reference. When the bank's side is unknown nothing is called missing there.
+
+    `asked`: when the bank was asked, Unix seconds; a statement from before makes the result a degraded one.
+    """
     ours = {row.reference: row.amount_cents for row in rows}
-    theirs = {entry.reference: entry.amount_cents for entry in entries}
+    theirs = {entry.reference: entry.amount_cents for entry in batch.entries}
     both = ours.keys() & theirs.keys()
     different = sorted(reference for reference in both if ours[reference] != theirs[reference])
+    known = batch.fetched_at is not None
     return Reconciliation(
         day=day,
         matched=len(both) - len(different),
         different=tuple(different),
-        missing_at_bank=() if age is None else tuple(sorted(ours.keys() - theirs.keys())),
+        missing_at_bank=tuple(sorted(ours.keys() - theirs.keys())) if known else (),
         missing_in_ledger=tuple(sorted(theirs.keys() - ours.keys())),
-        statements_age=age,
+        statements_age=None if batch.fetched_at is None else max(0.0, asked - batch.fetched_at),
+        degraded=batch.fetched_at is None or batch.fetched_at < asked,
     )

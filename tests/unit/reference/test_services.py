@@ -14,7 +14,7 @@ from reference.cache import ProcessCache
 from reference.database import Database, open_database
 from reference.dependencies import bank
 from reference.dependencies.mail import serve as serve_mail
-from reference.model import BankRefused, Mail, Waiting
+from reference.model import BankRefused, Mail, StatementBatch, Waiting
 from reference.outbox import Outbox
 from reference.sample import Entry
 from reference.services.analytics import AnalyticsService
@@ -47,15 +47,22 @@ class TestReconciliation:
     def test_matching_tells_the_four_cases_apart(self) -> None:
         ours = [Entry("same", 1), Entry("other amount", 2), Entry("only here", 3)]
         theirs = [Entry("same", 1), Entry("other amount", 9), Entry("only there", 4)]
-        result = match(DAY, ours, theirs, 0.0)
+        result = match(DAY, ours, StatementBatch(tuple(theirs), 100.0), 99.0)
         assert result.matched == 1
         assert result.different == ("other amount",)
         assert result.missing_at_bank == ("only here",)
         assert result.missing_in_ledger == ("only there",)
 
     def test_when_the_bank_s_side_is_unknown_nothing_is_called_missing_there(self) -> None:
-        result = match(DAY, [Entry("a", 1)], [], None)
-        assert (result.matched, result.missing_at_bank) == (0, ())
+        result = match(DAY, [Entry("a", 1)], StatementBatch.unknown(), 99.0)
+        assert (result.matched, result.missing_at_bank, result.statements_age) == (0, (), None)
+        assert result.degraded
+
+    def test_a_statement_from_before_the_question_is_a_degraded_answer(self) -> None:
+        older = match(DAY, [], StatementBatch((), 98.9), 99.0)
+        assert older.degraded
+        assert older.statements_age == pytest.approx(0.1)
+        assert not match(DAY, [], StatementBatch((), 99.0), 99.0).degraded
 
     async def test_a_day_against_the_bank_s_own_api(self, database: Database) -> None:
         async with httpx.AsyncClient(
@@ -85,7 +92,7 @@ class TestReconciliation:
             older = await engine.reconcile(DAY)
             unknown = await engine.reconcile(date(1999, 12, 31))
         assert fresh.missing_in_ledger == older.missing_in_ledger == ("x",)
-        assert fresh.statements_age is not None
+        assert (fresh.degraded, older.degraded, unknown.degraded) == (False, True, True)
         assert older.statements_age is not None
         assert unknown.statements_age is None
 
