@@ -1,7 +1,7 @@
 """Counts are exact and nothing hangs under threads, tasks and fork.
 
 The reports: pybreaker#3 (holds its lock during the call), client_python#363, #1076 (a handler that takes a
-lock which is held), cpython#90155 (semaphore corrupted by cancellation), failsafe-go#136 (state shared between
+lock which is held), cpython#90155 (semaphore corrupted by cancellation), failsafe-go#136 (state shared by
 executions), and a child forked during a call that deadlocks.
 """
 
