@@ -44,8 +44,6 @@ class Attempts:
         self.started = op.clock()
         self.outer = deadline.get()
         self.watch: Watch | None = None
-        if isinstance(function, Stopwatch):
-            function.strayed = True
 
     def attempt(self) -> Generator[Step, Answer, tuple[Answer, str]]:
         op, guard = self.op, self.op.guard
@@ -130,6 +128,7 @@ class Attempts:
 
     def wait(self, reason: str, step: Step) -> Generator[Step, Answer, Answer]:
         watch = self.watch
+        self._stray()
         if watch is not None:
             self.op.guard.report.observed(watch.wait_started, reason)
         answer = yield step
@@ -137,12 +136,18 @@ class Attempts:
             self.op.guard.report.observed(watch.wait_ended)
         return answer
 
+    def _stray(self) -> None:
+        """What this call takes from now on is not the guard's own cost alone."""
+        if isinstance(self.function, Stopwatch):
+            self.function.strayed = True
+
     def settle(self, ok: bool, value: Any, seconds: float) -> str:
         """Count one attempt in the ledger and in the breaker. The outcome of an attempt of the ledger."""
         op, guard = self.op, self.op.guard
         error = "" if ok else type(value).__name__
         outcome = "slow" if seconds > op.slow_after else "success"
         if not ok:
+            self._stray()
             outcome = verdict(value, guard.record, guard.ignore)
         failed = outcome in ("failure", "timeout")
         op.count("attempts", outcome)

@@ -9,7 +9,7 @@ from typing import Any
 class Stopwatch:
     """Runs a function and takes its time, in seconds. The two clock readings count as the guard's.
 
-    ``strayed``: the call left the fast lane, and the difference holds waits and retries too.
+    ``strayed``: the call failed or waited, so that the difference is not the guard's cost alone.
     """
 
     __slots__ = ("_clock", "seconds", "strayed", "timed")
