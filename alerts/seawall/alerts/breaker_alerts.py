@@ -223,7 +223,9 @@ def _flapping(context: Context, criticality: str) -> Alert:
         ),
         keep=context.seconds(KEEP),
         labels={"criticality": criticality},
-        scenario=scene(context, guard, [signal], value=10, keep=KEEP, over=over, mishaps=mishaps),
+        scenario=scene(
+            context, guard, [signal], value=10, keep=KEEP, over=over, mishaps=mishaps, coarse=True
+        ),
     )
 
 

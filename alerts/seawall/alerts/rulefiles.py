@@ -65,24 +65,27 @@ def rule_files(context: Context, own: Sequence[Group], heading: str) -> Iterator
 
 
 def test_files(context: Context, own: Sequence[Group], heading: str) -> Iterator[tuple[str, str]]:
-    """One file of tests for each file of alerts, beside the recordings that the alerts read."""
+    """Tests for each file of alerts, beside the recordings that the alerts read, a file for each pace.
+
+    promtool evaluates all tests of a file at one interval: a test of days at that of minutes takes hours.
+    """
     every = [rule for group in own for rule in group.rules if isinstance(rule, Alert)]
     for file in dict.fromkeys(group.file for group in own if group.file in READS):
         mine = [g for g in own if g.file in (*READS[file], file)]
-        written = [
-            case
-            for group in mine
-            for rule in group.rules
-            if isinstance(rule, Alert)
-            for case in cases.of(context, rule, _siblings(rule, every))
-        ]
-        document = {
-            "rule_files": [f"../rules/{name}.yml" for name in dict.fromkeys(g.file for g in mine)],
-            "evaluation_interval": window(context.step),
-            "group_eval_order": [_name(context, g) for g in mine],
-            "tests": written,
-        }
-        yield f"{file}_test.yml", dump(document, heading)
+        alerts = [rule for group in mine for rule in group.rules if isinstance(rule, Alert)]
+        for step in sorted({alert.scenario.step for alert in alerts}):
+            document = {
+                "rule_files": [f"../rules/{name}.yml" for name in dict.fromkeys(g.file for g in mine)],
+                "evaluation_interval": window(step),
+                "group_eval_order": [_name(context, g) for g in mine],
+                "tests": [
+                    case
+                    for alert in alerts
+                    if alert.scenario.step == step
+                    for case in cases.of(context, alert, _siblings(alert, every))
+                ],
+            }
+            yield f"{file}_every_{window(step)}_test.yml", dump(document, heading)
 
 
 def _siblings(alert: Alert, every: Sequence[Alert]) -> list[Alert]:

@@ -43,8 +43,12 @@ def scene(
     numbers: Sequence[tuple[str, str]] = (),
     labels: Mapping[str, str] | None = None,
     mishaps: tuple[Mishap, ...] = COUNTER_MISHAPS,
+    coarse: bool = False,
 ) -> Scenario:
-    """``hold``, ``keep``, the window ``over``: unscaled; ``numbers``: settings that rule or text asks."""
+    """``hold``, ``keep``, the window ``over``: unscaled; ``numbers``: settings that rule or text asks.
+
+    ``coarse``: nothing is asked of the shortest window, so that samples may be further apart.
+    """
     own: dict[str, str] = {"job": context.job, **(labels or {})}
     values: dict[tuple[str, str], float] = {}
     known: list[Signal] = []
@@ -62,6 +66,8 @@ def scene(
     # Long scenarios have coarser samples; three in the shortest window are still a rate.
     lasting = max(over, hold) > 1800
     step = context.step * 5 / 3 if lasting else context.step
+    if coarse:
+        step = max(step, length / 30)
     return Scenario(
         signals=(*signals, *known),
         labels=own,
@@ -69,7 +75,7 @@ def scene(
         lead=length + 2 * step,
         bad=length + context.seconds(hold) + 2 * step,
         tail=length + context.seconds(keep) + context.seconds(BASE_WINDOW) + 3 * step,
-        step=step,
+        step=round(step, 3),
         settings=values,
         modes=modes,
         mishaps=mishaps,

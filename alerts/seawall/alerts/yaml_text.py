@@ -25,7 +25,8 @@ _Dumper.add_representer(str, _text)
 
 def dump(document: object, heading: str = "") -> str:
     """``document`` as YAML, after ``heading`` as a comment. Same input, same bytes."""
-    comment = "".join(f"# {line}\n" if line else "#\n" for line in heading.splitlines())
+    visible = ("".join(char if char.isprintable() else "?" for char in line) for line in heading.splitlines())
+    comment = "".join(f"# {line}\n" for line in visible)
     body: str = yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**20, default_flow_style=False
     )

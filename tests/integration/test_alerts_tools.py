@@ -1,0 +1,214 @@
+"""What Prometheus and Alertmanager say of generated files, by their own tools."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from seawall.alerts import Options, build
+from seawall.resilience import (
+    Breaker,
+    Bulkhead,
+    Fallback,
+    Objectives,
+    RateLimit,
+    Registry,
+    Retry,
+    RetryBudget,
+    Timeout,
+)
+
+pytestmark = pytest.mark.servers
+
+FAST = Options(scrape_interval=1.0, evaluation_interval=1.0, time_factor=1 / 60)
+TESTED = (
+    "breaker",
+    "degraded_budgets",
+    "failure_budgets",
+    "pressure",
+    "retries",
+    "slowness",
+    "watching",
+)
+
+
+def document(service: str = 'shop {{ .X }}"', bank: str = 'bank "} or x{z="') -> dict[str, Any]:
+    """Names that would break out of PromQL, YAML or Go templates, if anything let them."""
+    registry = Registry(service=service)
+    registry.guard(
+        bank,
+        criticality="critical",
+        breaker=Breaker(slow_after=0.5, slow_ratio=0.8),
+        retry=Retry(budget=RetryBudget(ratio=0.2)),
+        timeout=Timeout(attempt=1.0, total=5.0),
+        bulkhead=Bulkhead(limit=20),
+        rate_limit=RateLimit(rate=100.0, burst=20),
+        fallback=Fallback(stale_for=300.0, default=None),
+        objectives=Objectives(success=0.999, undegraded=0.99),
+    )
+    registry.guard(
+        "{{ $labels.job }}\\ `$1` %q \N{SNOWMAN}",
+        retry=Retry(attempts=4, budget=None),
+        timeout=Timeout(total=0.5),
+        objectives=Objectives(success=0.99),
+    )
+    registry.guard("cache", criticality="sheddable", breaker=Breaker(open_for=300.0))
+    return registry.describe()
+
+
+def tool(name: str, *arguments: object, check: bool = True) -> str:
+    program = shutil.which(name)
+    if program is None:
+        pytest.skip(f"{name} is not on PATH: make servers")
+    run = subprocess.run(
+        [program, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=110
+    )
+    if check:
+        assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout + run.stderr + f"\nexit {run.returncode}"
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+def generated_tests(bundle: Path, file: str) -> list[Path]:
+    """Files with the tests of one file of rules."""
+    return sorted((bundle / "prometheus" / "tests").glob(f"{file}_every_*_test.yml"))
+
+
+@pytest.fixture(scope="module", params=["as in production", "as in the demo"])
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = FAST if request.param == "as in the demo" else Options()
+    return written(tmp_path_factory.mktemp("bundle"), build(document(), options))
+
+
+@pytest.fixture(scope="module")
+def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = written(tmp_path_factory.mktemp("bundle"), build(document("shop", "bank")))
+    return folder / "alertmanager"
+
+
+def test_rules_pass_every_lint(bundle: Path) -> None:
+    rules = sorted((bundle / "prometheus" / "rules").iterdir())
+    said = tool("promtool", "check", "rules", "--lint=all", "--lint-fatal", *rules)
+    assert said.count("SUCCESS") == len(rules) == 11
+
+
+def test_the_configuration_is_accepted(bundle: Path) -> None:
+    said = tool("promtool", "check", "config", bundle / "prometheus" / "prometheus.yml")
+    assert "11 rule files found" in said
+
+
+@pytest.mark.parametrize("file", TESTED)
+def test_every_alert_fires_stays_quiet_and_recovers(bundle: Path, file: str) -> None:
+    tool("promtool", "test", "rules", *generated_tests(bundle, file))
+
+
+def test_no_file_of_tests_is_left_out(bundle: Path) -> None:
+    found = sorted((bundle / "prometheus" / "tests").iterdir())
+    assert sorted(path for file in TESTED for path in generated_tests(bundle, file)) == found
+
+
+@pytest.mark.parametrize(
+    ("file", "was", "becomes"),
+    [
+        ("retries", " > 0.01) and", " > 0.008) and"),
+        ("retries", "for: 2m", "for: 20m"),
+        ("retries", "severity: warning", "severity: info"),
+        ("retries", "humanizePercentage", "humanize"),
+        ("watching", "> 0\n", "> 100\n"),
+        ("watching", "== 0", "== 2"),
+        ("watching", "for: 15m", "for: 3h"),
+    ],
+)
+def test_the_generated_tests_notice_a_changed_rule(tmp_path: Path, file: str, was: str, becomes: str) -> None:
+    files = build(document("shop", "bank"))
+    rules = files[f"prometheus/rules/{file}.yml"]
+    assert was in rules
+    files[f"prometheus/rules/{file}.yml"] = rules.replace(was, becomes)
+    folder = written(tmp_path, files)
+    said = tool("promtool", "test", "rules", *generated_tests(folder, file), check=False)
+    assert "FAILED" in said
+
+
+def test_alertmanager_accepts_its_configuration(bundle: Path) -> None:
+    said = tool("amtool", "check-config", bundle / "alertmanager" / "alertmanager.yml")
+    assert "1 templates" in said
+    assert said.count("SUCCESS") == 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        (("alertname=SeawallBreakerOpen", "severity=critical", "dependency=bank"), "critical"),
+        (("alertname=SeawallTimeouts", "severity=warning"), "warning"),
+        (("alertname=SeawallDegradedBudgetBurn", "severity=info"), "info"),
+        (("alertname=SeawallWatchdog", "severity=info"), "nobody"),
+        (("alertname=Somebodys", "severity=page"), "warning"),
+        (("alertname=Somebodys",), "warning"),
+    ],
+)
+def test_who_is_told(alertmanager: Path, labels: tuple[str, ...], receiver: str) -> None:
+    tool(
+        "amtool", "config", "routes", "test",
+        f"--config.file={alertmanager / 'alertmanager.yml'}", f"--verify.receivers={receiver}", *labels,
+    )  # fmt: skip
+
+
+def test_a_notification_reads_well_on_a_phone(alertmanager: Path, tmp_path: Path) -> None:
+    alert = {
+        "status": "firing",
+        "labels": {"alertname": "SeawallBreakerOpen", "severity": "critical", "dependency": "bank"},
+        "annotations": {
+            "summary": "A circuit breaker is open: calls to a dependency are not made.",
+            "description": "bank: breaker open on 100% of the replicas of shop.",
+            "dashboard_url": "https://grafana/d/x",
+            "runbook_url": "https://runbooks/x.md",
+        },
+        "startsAt": "2026-11-23T13:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+    }
+    data = {
+        "receiver": "critical",
+        "status": "firing",
+        "alerts": [alert],
+        "groupLabels": {},
+        "commonLabels": alert["labels"],
+        "commonAnnotations": alert["annotations"],
+    }
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps(data), encoding="utf-8")
+    said = tool(
+        "amtool", "template", "render",
+        f"--template.glob={alertmanager / 'templates' / '*.tmpl'}",
+        f"--template.data={file}",
+        '--template.text={{ template "seawall.title" . }}\n{{ template "seawall.text" . }}',
+    )  # fmt: skip
+    assert said.splitlines()[:5] == [
+        "CRITICAL bank: A circuit breaker is open: calls to a dependency are not made.",
+        "bank: breaker open on 100% of the replicas of shop.",
+        "Since 23 Nov 13:00 UTC",
+        "Look: https://grafana/d/x",
+        "Act: https://runbooks/x.md",
+    ]
+
+
+def test_an_inhibition_compares_only_labels_that_both_sides_have(alertmanager: Path) -> None:
+    """Alertmanager takes a label that both lack for equal: an alert without one must not mute all others."""
+    configuration = yaml.safe_load((alertmanager / "alertmanager.yml").read_text(encoding="utf-8"))
+    assert len(configuration["inhibit_rules"]) == 3
+    for rule in configuration["inhibit_rules"]:
+        for side in ("source_matchers", "target_matchers"):
+            required = {matcher.partition("=")[0] for matcher in rule[side]}
+            # Prometheus writes the cluster on every alert it sends: it is an external label.
+            assert set(rule["equal"]) - {"cluster"} <= required

@@ -1,0 +1,82 @@
+"""Options that can't be: every violation named, in one error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from seawall.alerts import Options, build
+from seawall.resilience import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"scrape_interval": 0}, "options.scrape_interval is 0; allowed: a number of at least 0.001"),
+        ({"time_factor": float("nan")}, "options.time_factor is nan"),
+        ({"evaluation_interval": True}, "options.evaluation_interval is True"),
+        ({"group_interval": -1.0}, "options.group_interval is -1.0"),
+        ({"time_factor": 0.01}, "options.time_factor is 0.01; allowed: at least 0.2"),
+        ({"targets": ()}, "options.targets is empty"),
+        ({"targets": ("127.0.0.1",)}, "options.targets holds '127.0.0.1'; allowed: host:port"),
+        ({"alertmanagers": ("a b:1",)}, "options.alertmanagers holds 'a b:1'"),
+        ({"alertmanagers": ("a:70000",)}, "options.alertmanagers holds 'a:70000'"),
+        ({"webhook_url": "ftp://x"}, "options.webhook_url is 'ftp://x'; allowed: an http or https address"),
+        ({"webhook_url": "http://u:p@x/"}, "options.webhook_url holds a user name or password"),
+        ({"runbook_base_url": "http://x/{{ .Y }}"}, "options.runbook_base_url is"),
+        ({"target_labels": (("job", "x"),)}, "options.target_labels names 'job'"),
+        ({"target_labels": (("a-b", "x"),)}, "options.target_labels names 'a-b'"),
+    ],
+)
+def test_what_is_wrong_is_named(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Options(**settings)
+    assert [problem for problem in caught.value.problems if problem.startswith(said)]
+
+
+def test_everything_wrong_is_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Options(scrape_interval=-1, targets=("x",), webhook_url="")
+    assert len(caught.value.problems) == 3
+
+
+def test_a_secret_in_an_address_is_not_repeated() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Options(webhook_url="http://user:hunter2@x/")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_addresses_end_up_where_they_belong(document: dict[str, Any]) -> None:
+    bundle = build(
+        document,
+        Options(
+            job="shop-eu",
+            cluster="eu",
+            targets=("10.0.0.1:9464", "10.0.0.2:9464"),
+            alertmanagers=("am-1:9093", "am-2:9093"),
+            webhook_url="https://example.org/hook",
+            target_labels=(("namespace", "payments"),),
+            group_wait=0,
+            group_interval=7,
+            repeat_interval=3,
+        ),
+    )
+    prometheus = yaml.safe_load(bundle["prometheus/prometheus.yml"])
+    assert prometheus["global"]["external_labels"] == {"cluster": "eu"}
+    assert prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == [
+        "am-1:9093",
+        "am-2:9093",
+    ]
+    scrape = prometheus["scrape_configs"][0]
+    assert scrape["job_name"] == "shop-eu"
+    assert scrape["static_configs"] == [
+        {"targets": ["10.0.0.1:9464", "10.0.0.2:9464"], "labels": {"namespace": "payments"}}
+    ]
+    alertmanager = yaml.safe_load(bundle["alertmanager/alertmanager.yml"])
+    for receiver in alertmanager["receivers"][1:]:
+        assert [w["url"] for w in receiver["webhook_configs"]] == ["https://example.org/hook"]
+    # A repetition can't come before the next notification of its group.
+    for route in alertmanager["route"]["routes"][1:]:
+        assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == ("0s", "7s", "7s")
