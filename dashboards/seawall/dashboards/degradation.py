@@ -44,9 +44,10 @@ def _now(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
             "Of the fallbacks that were asked, the share that had an answer. "
             "When below 100 %: the next fallback in line is asked, or callers get errors."
         ),
-        queries=(Query(expr=served, legend="worked"),),
+        queries=(Query(expr=served, legend="worked", instant=True),),
         unit="percentunit",
         decimals=1,
+        sparkline=False,
         steps=options.palette.falling(0.9, 0.99),
         no_value="none asked",
     )
@@ -65,9 +66,15 @@ def _stale(a: Ask, options: Options) -> Stat:
             "When it nears the policy's stale_for: soon there is nothing left to serve."
         ),
         queries=(
-            Query(expr=a.quantile(0.99, catalog.STALE_AGE), legend="age", colour=options.palette.degraded),
+            Query(
+                expr=a.quantile(0.99, catalog.STALE_AGE),
+                legend="age",
+                colour=options.palette.degraded,
+                instant=True,
+            ),
         ),
         unit="s",
+        sparkline=False,
         no_value="none served",
     )
 

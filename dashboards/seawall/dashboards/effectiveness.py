@@ -70,9 +70,10 @@ def _saved(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
             "retry or a fallback. When low: most trouble reaches the callers; the dependency needs a "
             "fallback."
         ),
-        queries=(Query(expr=_rescued(a, facts), legend="rescued"),),
+        queries=(Query(expr=_rescued(a, facts), legend="rescued", instant=True),),
         unit="percentunit",
         decimals=1,
+        sparkline=False,
         steps=palette.falling(0.5, 0.9),
         no_value="no trouble",
     )
@@ -83,8 +84,11 @@ def _saved(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
             "Time that callers would have spent on a dependency whose breaker was open: the cascade that "
             "did not happen. When large: the breaker keeps the service responsive."
         ),
-        queries=(Query(expr=a.count(catalog.AVOIDED_SECONDS), legend="spared", colour=palette.good),),
+        queries=(
+            Query(expr=a.count(catalog.AVOIDED_SECONDS), legend="spared", instant=True, colour=palette.good),
+        ),
         unit="s",
+        sparkline=False,
         no_value="none",
     )
     kept = Stat(
@@ -98,10 +102,13 @@ def _saved(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
             Query(
                 expr=a.count(catalog.REJECTIONS, equal("policy", "breaker")),
                 legend="kept off",
+                instant=True,
                 colour=palette.notice,
             ),
         ),
+        unit="locale",
         decimals=0,
+        sparkline=False,
         no_value="none",
     )
     return (rescued, avoided, kept) if facts.has("breaker") else (rescued,)

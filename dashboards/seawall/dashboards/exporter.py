@@ -73,18 +73,22 @@ def _now(a: Ask, ours: Expr, facts: Facts, options: Options) -> tuple[Panel, ...
             "Spans, logs and series that telemetry dropped in the time shown. "
             "When above 0: the panel below says what and why; calls themselves are never held up."
         ),
-        queries=(Query(expr=a.count(catalog.TELEMETRY_DROPPED), legend="lost"),),
+        queries=(Query(expr=a.count(catalog.TELEMETRY_DROPPED), legend="lost", instant=True),),
+        unit="locale",
         decimals=0,
         steps=palette.rising(1, 1000),
+        sparkline=False,
         no_value="nothing",
     )
     errors = Stat(
         key="listener-errors",
         title="Errors of listeners",
         description="Errors raised by listeners in the time shown. When above 0: a listener is broken.",
-        queries=(Query(expr=a.count(catalog.LISTENER_ERRORS), legend="errors"),),
+        queries=(Query(expr=a.count(catalog.LISTENER_ERRORS), legend="errors", instant=True),),
+        unit="locale",
         decimals=0,
         steps=palette.rising(1, 100),
+        sparkline=False,
         no_value="none",
     )
     drift = Stat(
@@ -94,7 +98,8 @@ def _now(a: Ask, ours: Expr, facts: Facts, options: Options) -> tuple[Panel, ...
             "Guards whose running policy is not the one that these boards and the alerts were generated "
             "from. When above 0: a change is being rolled out, or the bundle must be generated again."
         ),
-        queries=(Query(expr=count_by(_drifted(a, facts)), legend="drifted"),),
+        queries=(Query(expr=count_by(_drifted(a, facts)), legend="drifted", instant=True),),
+        unit="locale",
         decimals=0,
         steps=palette.rising(1, 1_000_000),
         sparkline=False,

@@ -64,9 +64,10 @@ def _now(a: Ask, facts: Facts, each: tuple[str, ...], options: Options) -> tuple
             "Share of failed calls on the replica with the most. When red while the median is green: that "
             "replica is ill, not the dependency; the table below names it."
         ),
-        queries=(Query(expr=max_by(a.failed(each)), legend="worst"),),
+        queries=(Query(expr=max_by(a.failed(each)), legend="worst", instant=True),),
         unit="percentunit",
         decimals=1,
+        sparkline=False,
         steps=palette.rising(0.01, 0.05),
         no_value="no calls",
     )

@@ -78,7 +78,11 @@ class TimeSeries(Panel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stat(Panel):
-    """One number, large."""
+    """One number, large.
+
+    A range query shows the last value that there was, however old. Shares and quantiles, which stop when
+    nothing happens, are instant queries without a sparkline.
+    """
 
     width: int = 4
     height: int = 4

@@ -60,10 +60,12 @@ def _now(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
             Query(
                 expr=ratio(a.total(catalog.RETRY_CALLS, equal("result", "recovered")), retried),
                 legend="recovered",
+                instant=True,
             ),
         ),
         unit="percentunit",
         decimals=1,
+        sparkline=False,
         steps=palette.falling(0.2, 0.6),
         no_value="no retries",
     )

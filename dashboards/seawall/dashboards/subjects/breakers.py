@@ -92,8 +92,13 @@ def opened(ask: Ask, options: Options) -> Stat:
             "Many openings in a short time: the open time is too short for this dependency to recover."
         ),
         queries=(
-            Query(expr=ask.count(catalog.BREAKER_TRANSITIONS, equal("to_state", "open")), legend="openings"),
+            Query(
+                expr=ask.count(catalog.BREAKER_TRANSITIONS, equal("to_state", "open")),
+                legend="openings",
+                instant=True,
+            ),
         ),
+        unit="locale",
         decimals=0,
         steps=options.palette.rising(1, 5),
         sparkline=False,
@@ -111,7 +116,7 @@ def time_not_closed(ask: Ask, options: Options) -> Stat:
             "How long the breaker was not closed in the time shown, on the instance where it was longest. "
             "This is how long callers lived with errors or fallbacks."
         ),
-        queries=(Query(expr=max_by(by_process), legend="not closed"),),
+        queries=(Query(expr=max_by(by_process), legend="not closed", instant=True),),
         unit="s",
         steps=options.palette.rising(1, 300),
         sparkline=False,

@@ -38,11 +38,12 @@ def failed(ask: Ask, options: Options) -> Stat:
             "Share of calls that ended in an error for the caller: failure, timeout or rejection without a "
             "fallback. When red: users see errors now; the table below says through which dependency."
         ),
-        queries=(Query(expr=ask.failed(), legend="failed"),),
+        queries=(Query(expr=ask.failed(), legend="failed", instant=True),),
         unit="percentunit",
         decimals=2,
         minimum=0.0,
         no_value="no calls",
+        sparkline=False,
         steps=options.palette.rising(0.001, 0.01),
     )
 
@@ -55,11 +56,12 @@ def degraded(ask: Ask, options: Options) -> Stat:
             "Share of calls that a fallback answered: users get something, but not the real thing. "
             "When it lasts: the fallback hides an outage; see which dependency is behind it."
         ),
-        queries=(Query(expr=ask.degraded(), legend="degraded"),),
+        queries=(Query(expr=ask.degraded(), legend="degraded", instant=True),),
         unit="percentunit",
         decimals=2,
         minimum=0.0,
         no_value="no calls",
+        sparkline=False,
         steps=options.palette.rising(0.01, 0.1),
     )
 
@@ -180,10 +182,11 @@ def worst_burn(ask: Ask, options: Options) -> Stat:
             "allows. When above 6: on the way to a missed objective; above 14.4: page-worthy. The row on "
             "budgets says whose it is."
         ),
-        queries=(Query(expr=max_by(burn), legend="burn"),),
+        queries=(Query(expr=max_by(burn), legend="burn", instant=True),),
         unit="suffix:x",
         decimals=1,
         no_value="no calls",
+        sparkline=False,
         steps=((None, options.palette.good), (6, options.palette.degraded), (14.4, options.palette.bad)),
     )
 

@@ -31,11 +31,15 @@ def p99(ask: Ask, options: Options) -> Stat:
         ),
         queries=(
             Query(
-                expr=ask.quantile(0.99, catalog.CALL_DURATION), legend="p99", colour=options.palette.notice
+                expr=ask.quantile(0.99, catalog.CALL_DURATION),
+                legend="p99",
+                colour=options.palette.notice,
+                instant=True,
             ),
         ),
         unit="s",
         no_value="no calls",
+        sparkline=False,
     )
 
 
