@@ -1,0 +1,57 @@
+"""What the documentation shows is what the code does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seawall.resilience import Breaker, ConfigurationError
+
+PAGES = ("README.md", "docs/tutorial.md")
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_examples_compile(root: Path, page: str) -> None:
+    found = blocks(root / page)
+    assert found
+    for source in found:
+        compile(source, page, "exec")
+
+
+def test_the_readmes_first_guard_runs(root: Path) -> None:
+    source = blocks(root / "README.md")[0]
+    assert "ExporterSettings()" in source
+    # Any free port: the documented one may be in use here.
+    free = source.replace("ExporterSettings()", "ExporterSettings(port=0)")
+    done = subprocess.run(
+        [sys.executable, "-c", free], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_tutorials_guards_can_be_built(root: Path) -> None:
+    names: dict[str, object] = {}
+    exec(blocks(root / "docs/tutorial.md")[0], names)
+    assert names["bank"]
+
+
+def test_the_tutorials_error_is_the_real_one(root: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Breaker(failure_ratio=1.5, minimum_calls=80, window_calls=50)
+    assert str(caught.value) in (root / "docs/tutorial.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(root: Path, page: str) -> None:
+    text = (root / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if "://" not in target:
+            assert ((root / page).parent / target).exists(), target
