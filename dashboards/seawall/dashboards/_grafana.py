@@ -71,7 +71,7 @@ def dashboard(board: Board, options: Options, *, uid: str) -> Json:
         version=1,
     )
     data = {key: value for key, value in _encoded(made).items() if key not in DASHBOARD_GONE}
-    data["annotations"] = {"list": [_built_in(), *(annotation(each) for each in board.annotations)]}
+    data["annotations"] = {"list": [_built_in(), *(annotation(each, options) for each in board.annotations)]}
     data["templating"] = {"list": [datasource(options), *(variable(each) for each in board.variables)]}
     data["panels"] = _laid_out(board)
     data["timepicker"] = {"refresh_intervals": ["5s", "10s", "30s", "1m", "5m", "15m"]}
@@ -141,7 +141,7 @@ def datasource(options: Options) -> Json:
     return data | ({"current": chosen} if options.datasource else {})
 
 
-def annotation(spec: Annotation) -> Json:
+def annotation(spec: Annotation, options: Options) -> Json:
     """grafanalib has no class for it."""
     return {
         "datasource": DATASOURCE,
@@ -150,7 +150,7 @@ def annotation(spec: Annotation) -> Json:
         "hide": False,
         "iconColor": spec.colour,
         "name": spec.name,
-        "step": "15s",
+        "step": options.scrape_interval,
         "textFormat": spec.text,
         "titleFormat": spec.title,
         "useValueForTime": False,

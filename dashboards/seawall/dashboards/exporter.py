@@ -240,7 +240,7 @@ def _versions(a: Ask, facts: Facts) -> tuple[Panel, ...]:
             Column(field="python", title="Python"),
             Column(field="Value", title="Processes", decimals=0),
         ),
-        sort="Processes",
+        sort=("Processes",),
     )
     per_guard = count_by(max_by(a.scope.select(catalog.POLICY_INFO), *a.by, "policy_hash"), *a.by)
     policies = Table(

@@ -197,7 +197,7 @@ def _worst(a: Ask, facts: Facts, each: tuple[str, ...], options: Options) -> Tab
         queries=queries,
         height=9,
         columns=(*(Column(field=label, title=label.capitalize()) for label in each), *columns),
-        sort="Failed",
+        sort=("Failed", "Degraded"),
     )
 
 

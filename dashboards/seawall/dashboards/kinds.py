@@ -102,7 +102,7 @@ def _(panel: BarGauge) -> Json:
 
 @options.register
 def _(panel: Table) -> Json:
-    sort = [{"displayName": panel.sort, "desc": True}] if panel.sort else []
+    sort = [{"displayName": title, "desc": True} for title in panel.sort]
     return {"cellHeight": "sm", "frameIndex": 0, "showHeader": True, "sortBy": sort}
 
 

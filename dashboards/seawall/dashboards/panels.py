@@ -128,11 +128,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table(Panel):
-    """Answers of instant queries side by side, joined by the labels that they share."""
+    """Answers of instant queries side by side, joined by the labels that they share.
+
+    ``sort``: titles of columns, largest values first; a later one where earlier ones are equal.
+    """
 
     width: int = 24
     columns: tuple[Column, ...] = ()
-    sort: str = ""
+    sort: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

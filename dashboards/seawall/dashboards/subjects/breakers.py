@@ -258,6 +258,6 @@ def why_opened(ask: Ask, options: Options) -> Table:
                 steps=((None, options.palette.bad),),
             ),
         ),
-        sort="Failures",
+        sort=("Failures",),
         no_value="no failures",
     )

@@ -78,7 +78,7 @@ def offenders(ask: Ask, facts: Facts, options: Options, *, link: Link) -> Table:
         queries=(*queries, kind),
         height=max(6, min(3 + facts.guards, 14)),
         columns=(*names, *columns, Column(field="criticality", title="Criticality", width=110)),
-        sort="Failed",
+        sort=("Failed", "Degraded"),
     )
 
 
