@@ -30,15 +30,11 @@ def named(document: dict[str, Any], service: str, name: str) -> dict[str, Any]:
     return {**document, "service": service, "guards": [{**guard, "name": name}]}
 
 
-def tricky(name: str) -> Any:
-    return example(service=name, name=name)
-
-
 @settings(max_examples=20, deadline=None)
 @given(service=NAMES, name=NAMES)
-@tricky(QUOTE)
-@tricky("{{ .Foo }}\u2028--> */ # x: [y]")
-@tricky("\ufeff\u0085x".replace("\u0085", "\u00a0"))
+@example(service=QUOTE, name=QUOTE)
+@example(service="{{ .Foo }}\u2028--> */ # x: [y]", name="x")
+@example(service="\ufeff\u00a0x", name="\u2029")
 def test_names_round_trip(document: dict[str, Any], service: str, name: str) -> None:
     service, name = MARK + service, MARK + name
     bundle = build(named(document, service, name))
@@ -75,7 +71,7 @@ def check_rules(document: dict[str, Any]) -> None:
                 assert MARK not in text
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=40))
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 @example("\x85\u2028\u2029\ufeff\x00\x1b\r\n\t")
 @example("2026-11-23")
 @example("null")
@@ -95,7 +91,7 @@ def test_braces_of_a_literal_start_no_template(text: str) -> None:
     assert template.replace('{{"{{"}}', "{{") == text
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20))
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
 @example("a|b\n## c <script> [x](y) `z`")
 def test_markdown_keeps_a_name_in_its_cell(text: str) -> None:
     cell = escaped(text)
