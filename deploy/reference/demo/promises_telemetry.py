@@ -12,6 +12,8 @@ from reference.demo.queries import Query, dashboard_queries, rule_queries, run
 from reference.guards import registry
 from seawall.telemetry import catalog
 
+LOOKED_FOR = "drift or errors of listeners"
+
 
 def followed(evidence: Evidence) -> Promise:
     """A request that failed and was retried, by its id: header, log lines, spans, exemplar."""
@@ -86,8 +88,9 @@ async def queries_work(evidence: Evidence) -> list[Promise]:
     empty = [result.query for result in results if not result.problem and not result.series]
     unexpected = [query for query in empty if query.expects_data]
     counts = f"{len(queries)} queries in {sum(len(query.texts) for query in queries)} forms"
-    quiet = len(empty) - len(unexpected)
-    idle = f"; {quiet} are alerts that had no cause to fire" if quiet else ""
+    alerts = sum(query.alert for query in empty)
+    others = len(empty) - alerts - len(unexpected)
+    idle = f"; empty as they should be: {alerts} alerts, {others} that look for {LOOKED_FOR}"
     return [
         Promise(runs, bool(queries) and not refused, _list(counts, "refused", [r.query for r in refused])),
         Promise(

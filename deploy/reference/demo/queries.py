@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reference.demo.prometheus import Prometheus, QueryFailed
+from seawall.telemetry import catalog
 
 INTERVALS = {
     "__rate_interval": "4s",
@@ -19,6 +20,11 @@ INTERVALS = {
     "__range_s": "120",
 }
 """What Grafana fills in itself, for a range of two minutes and a scrape interval of one second."""
+UNTOUCHED = (
+    ("no listener fails", (catalog.LISTENER_ERRORS.name,)),
+    ("nothing drifts from the bundle", (catalog.POLICY_INFO.name, "policy_hash")),
+)
+"""What does not happen in the scenario, and the parts by which a query that looks for it is known."""
 ALL = ".+"
 STEP = 2.0
 
@@ -27,12 +33,18 @@ STEP = 2.0
 class Query:
     """One query and where it stands: in each of the forms that a person's choices can give it.
 
-    `expects_data`: the scenario goes where it looks.
+    `alert`: it is an alert's, and returns data only where that fires.
     """
 
     where: str
     texts: tuple[str, ...]
-    expects_data: bool = True
+    alert: bool = False
+
+    @property
+    def expects_data(self) -> bool:
+        """Whether the scenario goes where it looks."""
+        looks_elsewhere = any(all(part in self.texts[0] for part in parts) for _, parts in UNTOUCHED)
+        return not self.alert and not looks_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +109,7 @@ def filled_in(expression: str, values: Mapping[str, str]) -> str:
 async def rule_queries(server: Prometheus) -> list[Query]:
     """Every rule that Prometheus has loaded. An alert returns data only where it fires."""
     return [
-        Query(f"rule {rule['name']}", (rule["query"],), rule["type"] == "recording")
+        Query(f"rule {rule['name']}", (rule["query"],), rule["type"] == "alerting")
         for rule in await server.rules()
     ]
 
