@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 out="$(mktemp -d)"
 trap 'rm -rf "$out"' EXIT
-PYTHONPATH=deploy .venv/bin/python -m seawall.cli.main generate --from reference.guards:registry --out "$out/bundle" >"$out/log" ||
+PYTHONPATH=deploy .venv/bin/python -m seawall.cli generate --from reference.guards:registry --out "$out/bundle" >"$out/log" ||
     { cat "$out/log" >&2; exit 1; }
 
 # What Grafana reads goes to the one folder, what Prometheus and Alertmanager read to the other.
