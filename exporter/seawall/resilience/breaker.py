@@ -127,11 +127,9 @@ class BreakerState:
 
         A probe holds a permit until settled.
         """
-        change = None
+        change = self.pass_time(now)
         if self.state == OPEN:
-            if now < self.open_until:
-                return "open", None
-            change = self._move(HALF_OPEN, "open_for elapsed", now)
+            return "open", change
         if self.state == HALF_OPEN:
             if self.probes_out + self._probes_good + self._probes_bad >= self.settings.half_open_permits:
                 if now - self.entered_at < self.settings.half_open_max_wait:
@@ -140,6 +138,12 @@ class BreakerState:
             self.probes_out += 1
             return "", change
         return ("forced_open", None) if self.state == FORCED_OPEN else ("", None)
+
+    def pass_time(self, now: float) -> Change | None:
+        """Open becomes half-open when its time is over, whether anyone calls or only looks."""
+        if self.state == OPEN and now >= self.open_until:
+            return self._move(HALF_OPEN, "open_for elapsed", now)
+        return None
 
     def settle(self, epoch: int, outcome: str, error: str, now: float, lane: float) -> Change | None:
         """Record what an admitted attempt came to: an attempt outcome of the ledger.

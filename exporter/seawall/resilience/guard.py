@@ -158,11 +158,20 @@ class Guard:
 
     def read(self) -> list[float]:
         """Every number of the guard as of now, by the layout of ``ledger.layout`` (see ``ledger.py``)."""
+        self.pass_time()
         return read(self)
 
     def snapshot(self) -> dict[str, Any]:
         """State, ratios and the last transition, for a health page. No text of any exception."""
+        self.pass_time()
         return snapshot(self)
+
+    def pass_time(self) -> None:
+        """Let an open breaker become half-open when its time is over: whoever looks sees the truth."""
+        if self.breaker is not None:
+            with self.lock:
+                self._apply(self.breaker.pass_time(self.clock()))
+            self.report.transitions("")
 
     # -- operations by hand
 

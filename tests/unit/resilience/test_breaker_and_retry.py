@@ -185,3 +185,13 @@ def test_total_timeout_bounds_retries_and_waits() -> None:
         b.clock.run(slow())
     assert b.clock() - began <= 2.5
     assert b.count("attempts", "default", "timeout") == 2
+
+
+def test_who_only_looks_sees_half_open_when_the_open_time_is_over(bench: Callable[..., Bench]) -> None:
+    b = bench(breaker=Breaker(minimum_calls=1, window_calls=1, open_for=30))
+    b(fails(ConnectionError()))
+    assert b.count("breaker_state", "open") == 1
+    b.clock.advance(30)
+    assert b.count("breaker_state", "half_open") == 1
+    assert b.guard.snapshot()["state"] == "half_open"
+    assert [t.to_state for t in b.events.of(Transition)] == ["open", "half_open"]
