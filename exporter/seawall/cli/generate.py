@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="change nothing; exit 1 and say what differs when DIR is not up to date",
     )
+    parser.add_argument("--only", choices=("alerts", "dashboards"), help="write this part alone")
     bundle_options = parser.add_argument_group("where things are")
     bundle_options.add_argument("--job", help="job label of the service's targets (default: its name)")
     bundle_options.add_argument("--cluster", help="external label of this Prometheus")
@@ -102,7 +103,9 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
                 dashboards.Options, {**given, "scrape_interval": f"{round(rules.scrape_interval * 1000)}ms"}
             )
         )
-        files = alerts.build(document, rules)
+        files = alerts.build(document, rules) if arguments.only != "dashboards" else {}
+        if arguments.only == "alerts":
+            return files
         files |= {f"dashboards/{name}": text for name, text in dashboards.build(document, boards).items()}
         files |= {
             f"grafana/provisioning/{name}": text
