@@ -29,6 +29,9 @@ from seawall.telemetry.promql import (
 WINDOW = "$__rate_interval"
 RANGE = "$__range"
 INTERVAL = "$__interval"
+#: The chosen guards. Names are any text: between backticks PromQL takes Grafana's escaping for what it is,
+#: between double quotes a quote in a name would end the string, for most versions of Grafana.
+GUARD = Matcher("dependency", "=~", "`${dependency:regex}`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +131,14 @@ class Ask:
         return sum_by(step.above(0), *self.by)
 
 
-def ask(options: Options, *, one_guard: bool, operations: bool) -> Ask:
-    """Questions for a board with the usual variables; ``one_guard``: it shows a single dependency."""
+def ask(options: Options, *, operations: bool) -> Ask:
+    """Questions for a board with the usual variables; ``operations``: among them one for the operation."""
     matchers = []
     if options.cluster_label:
         matchers.append(matches(options.cluster_label, "$cluster"))
     if options.namespace_label:
         matchers.append(matches(options.namespace_label, "$namespace"))
-    matchers += [matches(options.job_label, "$job"), matches(options.instance_label, "$instance")]
-    # Grafana escapes the value for the operator only when the variable is of the matching kind.
-    guard = Matcher("dependency", "=", '"$dependency"') if one_guard else matches("dependency", "$dependency")
-    matchers.append(guard)
+    matchers += [matches(options.job_label, "$job"), matches(options.instance_label, "$instance"), GUARD]
     if operations:
         matchers.append(matches("operation", "$operation"))
     by = (options.job_label, "dependency") if options.several_services else ("dependency",)

@@ -18,7 +18,7 @@ def board(facts: Facts, options: Options) -> Board | None:
     """None where no guard has a fallback."""
     if not facts.has("fallback"):
         return None
-    a = ask(options, one_guard=False, operations=True)
+    a = ask(options, operations=True)
     rows = [
         Row(title="Now", panels=side_by_side(*_now(a, facts, options))),
         Row(title="How much and for how long", panels=_much(a, options)),

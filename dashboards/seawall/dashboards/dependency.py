@@ -16,7 +16,7 @@ NAME = "dependency"
 
 def board(facts: Facts, options: Options) -> Board:
     """Rows for the policies that any guard of the service has."""
-    a = ask(options, one_guard=True, operations=True)
+    a = ask(options, operations=True)
     rows = [Row(title="Now", panels=_now(a, facts, options))]
     if facts.has("breaker"):
         rows.append(Row(title="Breaker", panels=_breaker(a, facts, options)))

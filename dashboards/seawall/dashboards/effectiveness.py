@@ -28,7 +28,7 @@ ATTEMPT_FAILED = ("failure", "timeout")
 
 def board(facts: Facts, options: Options) -> Board:
     """Panels for what the policies can save; the board is made for every service."""
-    a = ask(options, one_guard=False, operations=False)
+    a = ask(options, operations=False)
     rows = [
         Row(title="In the time shown", panels=side_by_side(*_saved(a, facts, options))),
         Row(title="Failures kept from callers", panels=_kept(a, options)),

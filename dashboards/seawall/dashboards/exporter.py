@@ -27,7 +27,7 @@ NAME = "exporter"
 
 def board(facts: Facts, options: Options) -> Board:
     """The only board without a dependency: it is about the processes that report."""
-    a = ask(options, one_guard=False, operations=False)
+    a = ask(options, operations=False)
     ours = a.only_ours(options.process_labels)
     rows = (
         Row(title="Now", panels=side_by_side(*_now(a, ours, facts, options))),

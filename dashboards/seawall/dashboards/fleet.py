@@ -21,7 +21,7 @@ NAME = "fleet"
 
 def board(facts: Facts, options: Options) -> Board:
     """By instance, never by instance and dependency at once."""
-    a = ask(options, one_guard=False, operations=False)
+    a = ask(options, operations=False)
     each = options.process_labels
     rows = [Row(title="Now", panels=side_by_side(*_now(a, facts, each, options)))]
     if facts.has("breaker"):

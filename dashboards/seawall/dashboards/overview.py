@@ -18,7 +18,7 @@ NAME = "overview"
 
 def board(facts: Facts, options: Options) -> Board:
     """The board to open first."""
-    a = ask(options, one_guard=False, operations=False)
+    a = ask(options, operations=False)
     rows = [Row(title="Now", panels=_now(a, facts, options))]
     if facts.has("breaker"):
         to_guard = links.to_dependency(facts.service, options, name="__field.labels.dependency")

@@ -20,7 +20,7 @@ def board(facts: Facts, options: Options) -> Board | None:
     """None where no guard retries."""
     if not facts.has("retry"):
         return None
-    a = ask(options, one_guard=False, operations=True)
+    a = ask(options, operations=True)
     rows = [
         Row(title="Now", panels=side_by_side(*_now(a, facts, options))),
         Row(title="Load on the dependencies", panels=_load(a, options)),

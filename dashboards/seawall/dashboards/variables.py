@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seawall.dashboards.ask import Ask
+from seawall.dashboards.ask import GUARD, Ask
 from seawall.dashboards.options import Options
 from seawall.dashboards.panels import Annotation, Variable
 from seawall.telemetry import catalog
@@ -39,8 +39,7 @@ def variables(options: Options, *, one_guard: bool, operations: bool) -> tuple[V
         several=not one_guard,
         text="What the service calls: the name of the guard.",
     )
-    if one_guard:
-        matchers[-1] = Matcher("dependency", "=", '"$dependency"')
+    matchers[-1] = GUARD
     if operations:
         add("operation", "Operation", "operation", catalog.CALLS, text="What is asked of the dependency.")
     return tuple(chosen)

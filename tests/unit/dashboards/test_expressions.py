@@ -10,9 +10,9 @@ import pytest
 from seawall.dashboards import own
 from seawall.telemetry import catalog
 
-VARIABLES = {"$__rate_interval": "1m", "$__range": "1h", "$__interval": "15s"}
-SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[^{}\"]|\"(?:[^\"\\]|\\.)*\")*)\}")
-MATCHER = re.compile(r"([a-zA-Z_]\w*)(?:=~|!~|!=|=)\"")
+VARIABLES = {"$__rate_interval": "1m", "$__range": "1h", "$__interval": "15s", "${dependency:regex}": ".+"}
+SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[^{}\"`]|\"(?:[^\"\\]|\\.)*\"|`[^`]*`)*)\}")
+MATCHER = re.compile(r"([a-zA-Z_]\w*)(?:=~|!~|!=|=)[\"`]")
 GROUPING = re.compile(r"\b(?:by|on|group_left|without|ignoring)\s*\(([^)]*)\)")
 TARGET = {"job", "instance"}
 

@@ -51,8 +51,7 @@ def test_job_and_instance_variables(dashboards: dict[str, Json], name: str) -> N
 
 def test_every_selector_is_within_job_and_instance(expressions: list[tuple[str, str]]) -> None:
     for where, expr in expressions:
-        selectors = [re.sub(r'"(?:[^"\\]|\\.)*"', lambda m: m[0].replace("{", "(").replace("}", ")"), expr)]
-        found = [m[1] for text in selectors for m in SELECTOR.finditer(text)]
+        found = SELECTOR.findall(expr.replace("${dependency:regex}", "$dependency"))
         assert found, f"{where}: {expr}"
         for matchers in found:
             assert 'job=~"$job"' in matchers, where
