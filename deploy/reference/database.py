@@ -142,13 +142,15 @@ def _numbered(statement: str) -> str:
 
 async def open_database(url: str) -> Database:
     """Open by URL and prepare the tables. Raises ValueError for a URL of another kind."""
-    kind, _, rest = url.partition("://")
+    kind, found, rest = url.partition("://")
     database: Database
     if kind == "sqlite":
         database = await Sqlite.open(Path(rest.removeprefix("/")))
     elif kind in ("postgresql", "postgres"):
         database = await Postgres.open(url)
     else:
-        raise ValueError(f"the database URL must begin with sqlite:/// or postgresql://, got {kind or url!r}")
+        # Never the whole URL: a password may stand in it.
+        got = f"{kind}://" if found else "no scheme"
+        raise ValueError(f"the database URL must begin with sqlite:/// or postgresql://, got {got}")
     await database.prepare()
     return database
