@@ -48,7 +48,7 @@ def cluster(programs: Path, folder: Path, become: list[str]) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -F"
-    make = [programs / "initdb", "-D", folder / "data", "-A", "trust", "-U", "test"]
+    make: list[str | Path] = [programs / "initdb", "-D", folder / "data", "-A", "trust", "-U", "test"]
     control: list[str | Path] = [*become, programs / "pg_ctl", "-D", folder / "data", "-w"]
     subprocess.run([*become, *make], check=True, capture_output=True, cwd="/")
     start = [*control, "-l", folder / "log", "-o", options, "start"]
@@ -107,5 +107,5 @@ async def test_rows_are_written_all_or_none(database: Database) -> None:
 
 
 async def test_a_url_of_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="must begin with sqlite:/// or postgresql://, got mysql://$"):
+    with pytest.raises(ValueError, match=r"must begin with sqlite:/// or postgresql://, got mysql://$"):
         await open_database("mysql://host/x")
