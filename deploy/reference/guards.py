@@ -64,7 +64,7 @@ bank_api = registry.guard(
     timeout=Timeout(attempt=0.4, total=1.2),
     # What the bank allows; retries can go over it for a moment, and then wait.
     rate_limit=RateLimit(rate=20.0, burst=2, max_wait=0.25),
-    bulkhead=Bulkhead(limit=5, max_queue=16, max_wait=0.3),
+    bulkhead=Bulkhead(limit=6, max_queue=16, max_wait=0.3),
     fallback=Fallback(
         stale_for=600.0,
         default=StatementBatch.unknown(),
