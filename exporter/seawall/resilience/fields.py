@@ -85,12 +85,14 @@ REJECTIONS = {
 }
 
 
-def bounds_of(f: Field, bounds: tuple[float, ...]) -> tuple[float, ...]:
+def bounds_of(f: Field, bounds: tuple[float, ...], stale_for: float | None) -> tuple[float, ...]:
+    """Upper bounds of a histogram, in seconds. The last one of stale ages is the age that is still served."""
     if f.kind != "histogram":
         return ()
+    if f.name == "stale_age" and stale_for is not None:
+        return (*(b for b in STALE_BUCKETS if b < stale_for), stale_for)
     special = {
         "breaker_recovery": RECOVERY_BUCKETS,
-        "stale_age": STALE_BUCKETS,
         "overhead": OVERHEAD_BUCKETS,
         "bulkhead_wait": WAIT_BUCKETS,
         "rate_limiter_wait": WAIT_BUCKETS,

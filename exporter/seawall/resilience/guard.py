@@ -94,7 +94,9 @@ class Guard:
         extra = [
             x for x, there in (("stale", "stale" in modes), ("retry_budget", retry and retry.budget)) if there
         ]
-        self.ledger = Ledger(layout_of(self.operations, (*self.policies, *extra), modes, tuple(buckets)))
+        present = (*self.policies, *extra)
+        stale_for = fallback.stale_for if fallback else None
+        self.ledger = Ledger(layout_of(self.operations, present, modes, tuple(buckets), stale_for))
         self.began = clock()
         self.breaker = BreakerState(breaker, entered_at=self.began) if breaker else None
         self.limiter = RateLimitState(rate_limit) if rate_limit else None

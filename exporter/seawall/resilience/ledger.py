@@ -82,6 +82,7 @@ class Layout:
         policies: Iterable[str],
         modes: Sequence[str] = (),
         bounds: tuple[float, ...] = DEFAULT_BUCKETS,
+        stale_for: float | None = None,
     ) -> None:
         present = {"", *policies}
         values = label_values(operations, present, modes)
@@ -91,7 +92,7 @@ class Layout:
             if f.policy not in present:
                 continue
             for labels in values[f.name]:
-                entry = Entry(f, labels, offset, bounds_of(f, bounds))
+                entry = Entry(f, labels, offset, bounds_of(f, bounds, stale_for))
                 entries.append(entry)
                 offset += entry.size
         self.bounds = bounds
@@ -179,10 +180,14 @@ class Ledger:
 
 @lru_cache(maxsize=1024)
 def layout_of(
-    operations: tuple[str, ...], policies: tuple[str, ...], modes: tuple[str, ...], bounds: tuple[float, ...]
+    operations: tuple[str, ...],
+    policies: tuple[str, ...],
+    modes: tuple[str, ...],
+    bounds: tuple[float, ...],
+    stale_for: float | None = None,
 ) -> Layout:
     """The layout of guards of this shape: a fleet of equal guards shares one."""
-    return Layout(operations=operations, policies=policies, modes=modes, bounds=bounds)
+    return Layout(operations=operations, policies=policies, modes=modes, bounds=bounds, stale_for=stale_for)
 
 
 def fold(layout: Layout, raw: Sequence[float]) -> list[float]:
