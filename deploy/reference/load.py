@@ -30,11 +30,16 @@ RARE = 0.025
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One request. `at`: when it was due, Unix seconds; `status` 0: no answer, and `error` says why."""
+    """One request. `at`: when it was due, Unix seconds; `status` 0: no answer, and `error` says why.
+
+    `late`: how long after that the generator got to send it, seconds. It does little else: when it is late
+    the machine is busy.
+    """
 
     kind: str
     at: float
     seconds: float
+    late: float
     status: int
     correlation_id: str = ""
     degraded: bool = False
@@ -138,7 +143,8 @@ class Load:
             task.add_done_callback(self._under_way.discard)
 
     async def _send(self, kind: str, request: Request, due: float) -> None:
-        at = time.time() - (time.monotonic() - due)
+        late = time.monotonic() - due
+        at = time.time() - late
         status, correlation_id, error, answer = 0, "", "", {}
         try:
             response = await self._client.request(request.method, request.path, content=request.content)
@@ -152,6 +158,7 @@ class Load:
             kind,
             round(at, 6),
             round(seconds, 6),
+            round(late, 6),
             status,
             correlation_id,
             bool(answer.get("degraded")),

@@ -17,7 +17,7 @@ import pytest
 from reference.demo.ports import HOST, Ports, answers
 
 ROOT = Path(__file__).parents[2]
-PROMISES = 16
+PROMISES = 15
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -115,7 +115,9 @@ def test_the_scenario_keeps_its_promises(tmp_path: Path, base: int, demos: list[
     code = demo.ended(280)
     assert code == 0, demo.text
     assert "BROKEN" not in demo.text
-    assert demo.text.count("│ kept ") == PROMISES, demo.text
+    # On a machine that is busy with other things the latency of requests is not judged; all else is.
+    not_judged = demo.text.count("not judged: this machine was busy")
+    assert demo.text.count("│ kept ") == PROMISES - not_judged, demo.text
     assert listening(base) == []
 
 

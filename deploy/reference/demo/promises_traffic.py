@@ -7,7 +7,6 @@ from email import message_from_bytes
 from urllib.parse import unquote
 
 from reference.demo.promise import Evidence, Promise, milliseconds, percentile
-from reference.demo.scenario import DEAD_BANK, SLOW_BANK
 from reference.load import upload_content
 
 QUICK = 0.020
@@ -26,18 +25,19 @@ def bounded(evidence: Evidence) -> Promise:
     return Promise(text, worst.seconds <= limit, figures)
 
 
-def unaffected(evidence: Evidence) -> list[Promise]:
+def unaffected(evidence: Evidence) -> Promise:
     """Requests that don't need the bank do not notice."""
     healthy = percentile([r.seconds for r in evidence.healthy if not r.needs_bank], 0.99)
     allowed = max(FACTOR * healthy, QUICK)
-    promises = []
-    for phase in (SLOW_BANK, DEAD_BANK):
-        found = [r.seconds for r in evidence.during(phase) if not r.needs_bank]
-        worst = percentile(found, 0.99)
-        text = f"{phase}: p99 of requests that don't need it stays within {milliseconds(allowed)}"
-        figures = f"{milliseconds(worst)} of {len(found)}; healthy {milliseconds(healthy)}"
-        promises.append(Promise(text, bool(found) and worst <= allowed, figures))
-    return promises
+    text = f"in the outage the p99 of requests that don't need the bank stays within {milliseconds(allowed)}"
+    found = [r for r in evidence.outage if not r.needs_bank]
+    p99 = percentile([r.seconds for r in found], 0.99)
+    late = percentile([r.late for r in found], 0.99)
+    figures = f"{milliseconds(p99)} of {len(found)}; healthy {milliseconds(healthy)}"
+    if found and p99 > allowed and late > QUICK:
+        # The load generator does nothing but send: where it is late itself, the machine is what is slow.
+        return Promise(text, None, f"{figures}; not judged: this machine was busy with other things")
+    return Promise(text, bool(found) and p99 <= allowed, figures)
 
 
 def nothing_lost(evidence: Evidence) -> list[Promise]:

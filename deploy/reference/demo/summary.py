@@ -24,7 +24,7 @@ async def check(evidence: Evidence) -> list[Promise]:
         *promises_bank.alerted(evidence, opened_at),
         await promises_bank.seen_by_prometheus(evidence),
         promises_traffic.bounded(evidence),
-        *promises_traffic.unaffected(evidence),
+        promises_traffic.unaffected(evidence),
         *promises_traffic.nothing_lost(evidence),
         promises_telemetry.followed(evidence),
         promises_telemetry.clean_page(evidence),
