@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seawall.alerts.context import BY, Context
+from seawall.alerts.document import GuardPolicy
 from seawall.alerts.model import Alert, Mishap, Runbook, Severity, Signal
 from seawall.alerts.records import Records
 from seawall.alerts.scenes import GAUGE_MISHAPS, QUIET, samples, scene
@@ -114,9 +115,7 @@ DISABLED = Runbook(
 def alerts(context: Context, records: Records) -> Iterator[Alert]:
     for criticality, guard in samples(context, "breaker"):
         own = {"criticality": criticality}
-        state = context.gauge(guard, catalog.BREAKER_STATE, 0, 1, state="open")
-        other = context.gauge(guard, catalog.BREAKER_STATE, 0, 0, state="half_open")
-        yield from _open(context, criticality, [state, other])
+        yield from _open(context, criticality)
         yield _flapping(context, criticality)
         yield _stuck(context, records, criticality)
         for runbook, name in ((FORCED, "forced_open"), (DISABLED, "disabled")):
@@ -148,7 +147,24 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
             )
 
 
-def _open(context: Context, criticality: str, states: list[Signal]) -> Iterator[Alert]:
+def _replicas(context: Context, guard: GuardPolicy, near: int) -> list[Signal]:
+    """The breakers of three replicas: all open when firing, ``near`` of them just below the threshold."""
+    return [
+        context.gauge(
+            guard,
+            catalog.BREAKER_STATE,
+            0,
+            float(state == "open"),
+            float(state == "open" and n < near),
+            state=state,
+            instance=f"replica-{n + 1}:9464",
+        )
+        for n in range(3)
+        for state in ("open", "half_open")
+    ]
+
+
+def _open(context: Context, criticality: str) -> Iterator[Alert]:
     guard = next(g for c, g in samples(context, "breaker") if c == criticality)
     each = max_by(
         context.scope.select(catalog.BREAKER_STATE, one_of("state", ("open", "half_open"))), *BY, "instance"
@@ -181,7 +197,8 @@ def _open(context: Context, criticality: str, states: list[Signal]) -> Iterator[
             scenario=scene(
                 context,
                 guard,
-                states,
+                # One of three is less than half.
+                _replicas(context, guard, near=1 if severity == "critical" else 0),
                 value=1,
                 keep=KEEP,
                 mishaps=GAUGE_MISHAPS,

@@ -148,6 +148,7 @@ def _burn(context: Context, records: Records, kind: Kind, guard: GuardPolicy, bu
         )
     ]
     long, short = context.window(burn.long), context.window(burn.short)
+    times = "" if burn.factor == 1 else f"{burn.factor:g} times "
     scene = make_scene(
         context,
         guard,
@@ -167,7 +168,7 @@ def _burn(context: Context, records: Records, kind: Kind, guard: GuardPolicy, bu
             Label("dependency"),
             ": ",
             Value("percent"),
-            f" of calls {kind.what} within {long}, more than {burn.factor:g} times what the objective of ",
+            f" of calls {kind.what} within {long}, more than {times}what the objective of ",
             Setting("objectives", kind.objective, "percent"),
             f" allows, and it goes on (last {short}). ",
             Meanwhile(),
