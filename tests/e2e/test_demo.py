@@ -116,8 +116,9 @@ def test_the_scenario_keeps_its_promises(tmp_path: Path, base: int, demos: list[
     assert code == 0, demo.text
     assert "BROKEN" not in demo.text
     # On a machine that is busy with other things the latency of requests is not judged; all else is.
-    not_judged = demo.text.count("not judged: this machine was busy")
-    assert demo.text.count("│ kept ") == PROMISES - not_judged, demo.text
+    not_checked = demo.text.count("│ not checked")
+    assert not_checked <= 1, demo.text
+    assert demo.text.count("│ kept ") == PROMISES - not_checked, demo.text
     assert listening(base) == []
 
 

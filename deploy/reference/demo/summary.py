@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -42,6 +44,8 @@ def show_promises(console: Console, promises: list[Promise]) -> None:
         mark, style = MARKS[promise.kept]
         table.add_row(Text(mark, style), Text(promise.text), Text(promise.figures))
     console.print(table)
+    counts = Counter(MARKS[promise.kept][0] for promise in promises)
+    console.print(f"{len(promises)} promises: {', '.join(f'{n} {mark}' for mark, n in counts.items())}")
 
 
 async def show_figures(console: Console, evidence: Evidence) -> None:
