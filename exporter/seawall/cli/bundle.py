@@ -36,7 +36,7 @@ class Difference:
         return [f"{what}: {path}" for what, paths in named for path in paths]
 
 
-def compare(folder: Path, files: Mapping[str, str]) -> Difference:
+def compare(folder: Path, files: Mapping[str, str], elsewhere: tuple[str, ...] = ()) -> Difference:
     """What `write` would change. `CliError` when the folder can't be read."""
     missing, changed = [], []
     for path, text in files.items():
@@ -45,24 +45,25 @@ def compare(folder: Path, files: Mapping[str, str]) -> Difference:
             missing.append(path)
         elif found != text.encode():
             changed.append(path)
-    stale = [path for path in _manifest(folder) if path not in files and (folder / path).exists()]
+    known = [path for path in _manifest(folder) if not (elsewhere and path.startswith(elsewhere))]
+    stale = [path for path in known if path not in files and (folder / path).exists()]
     return Difference(tuple(sorted(missing)), tuple(sorted(changed)), tuple(sorted(stale)))
 
 
-def write(folder: Path, files: Mapping[str, str]) -> list[str]:
+def write(folder: Path, files: Mapping[str, str], elsewhere: tuple[str, ...] = ()) -> list[str]:
     """Put the bundle in place. Says, a line each, which stale files stay because somebody edited them.
 
+    Files whose paths begin with one of ``elsewhere`` belong to another part of the bundle, and stay.
     `CliError`, with the folder as it was, when that can't be done or a file of others is in the way.
     """
     known = _manifest(folder)
     _refuse_strangers(folder, files, known)
-    stale = {path: digest for path, digest in known.items() if path not in files}
+    others = {path: digest for path, digest in known.items() if elsewhere and path.startswith(elsewhere)}
+    stale = {path: digest for path, digest in known.items() if path not in files and path not in others}
     kept = [path for path, digest in stale.items() if _edited(folder / path, digest)]
     gone = [path for path in stale if path not in kept and (folder / path).exists()]
-    manifest = {
-        "generator": "seawall generate",
-        "files": {path: _digest(text) for path, text in files.items()},
-    }
+    digests = others | {path: _digest(text) for path, text in files.items()}
+    manifest = {"generator": "seawall generate", "files": digests}
     everything = {**files, MANIFEST: json.dumps(manifest, indent=2, sort_keys=True) + "\n"}
     try:
         made = _make(folder)

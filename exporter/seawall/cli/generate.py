@@ -14,6 +14,8 @@ from seawall.cli.problem import CliError
 from seawall.resilience import ConfigurationError
 
 EXTRA = ("grafanalib", "jinja2", "yaml")
+#: Where the files of each part are, below the folder.
+PARTS = {"alerts": ("alertmanager/", "prometheus/", "runbooks/"), "dashboards": ("dashboards/", "grafana/")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="change nothing; exit 1 and say what differs when DIR is not up to date",
     )
-    parser.add_argument("--only", choices=("alerts", "dashboards"), help="write this part alone")
+    parser.add_argument("--only", choices=sorted(PARTS), help="write this part alone")
     bundle_options = parser.add_argument_group("where things are")
     bundle_options.add_argument("--job", help="job label of the service's targets (default: its name)")
     bundle_options.add_argument("--cluster", help="external label of this Prometheus")
@@ -73,13 +75,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     files = make(load_document(arguments.source), arguments)
     folder: Path = arguments.out
+    elsewhere = next((paths for part, paths in PARTS.items() if arguments.only not in (None, part)), ())
     if arguments.check:
-        difference = bundle.compare(folder, files)
+        difference = bundle.compare(folder, files, elsewhere)
         for line in difference.lines():
             print(line)
         print(f"{folder}: {'not up to date' if difference else 'up to date'}")
         return 1 if difference else 0
-    for line in bundle.write(folder, files):
+    for line in bundle.write(folder, files, elsewhere):
         print(f"seawall: {line}", file=sys.stderr)
     print(f"{len(files)} files in {folder}")
     return 0

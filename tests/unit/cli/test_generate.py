@@ -101,12 +101,15 @@ def test_one_part_can_be_written_alone(here: Path) -> None:
     assert {path.partition("/")[0] for path in tree(here / "out")} == {
         "alertmanager", "prometheus", "runbooks", bundle.MANIFEST,
     }  # fmt: skip
+    alerts = tree(here / "out")
     assert main((*GENERATE, "--only", "dashboards")) == 0
-    assert {path.partition("/")[0] for path in tree(here / "out")} == {
-        "dashboards",
-        "grafana",
-        bundle.MANIFEST,
+    both = tree(here / "out")
+    assert {path: body for path, body in both.items() if path in alerts and path != bundle.MANIFEST} == {
+        path: body for path, body in alerts.items() if path != bundle.MANIFEST
     }
+    assert set(json.loads(both[bundle.MANIFEST])["files"]) == set(both) - {bundle.MANIFEST}
+    for part in ((), ("--only", "alerts"), ("--only", "dashboards")):
+        assert main((*GENERATE, *part, "--check")) == 0
 
 
 def test_a_running_exporter_is_a_source(here: Path) -> None:
