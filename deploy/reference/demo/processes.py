@@ -72,7 +72,7 @@ class Processes:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     cwd=folder,
-                    env={**os.environ, **(environment or {})},
+                    env={**os.environ, "PYTHONPATH": _path(), **(environment or {})},
                 )
             except OSError as problem:
                 raise StartFailed(f"{name} could not be started: {problem}") from problem
@@ -121,6 +121,12 @@ class Processes:
     def pids(self) -> dict[str, int]:
         """The processes that run, by name."""
         return {started.name: started.popen.pid for started in self._started}
+
+
+def _path() -> str:
+    """PYTHONPATH by which a process finds this package in whatever folder it runs."""
+    before = os.environ.get("PYTHONPATH", "")
+    return os.pathsep.join([str(Path(__file__).resolve().parents[2]), *([before] if before else [])])
 
 
 def _signal_group(started: Started, number: signal.Signals) -> None:
