@@ -86,7 +86,7 @@ def alerted(evidence: Evidence, opened_at: float | None) -> list[Promise]:
     closings = [at for at, _, to in transitions(evidence) if to == "closed" and at >= dead.ended]
     closing = Promise(closed, bool(closings), _after(closings, dead.ended, "the bank came back"))
     if not evidence.delivers:
-        skipped = "not checked: no Prometheus or no Alertmanager here"
+        skipped = "no Prometheus or no Alertmanager here"
         return [Promise(fired, None, skipped), closing, Promise(resolved, None, skipped)]
     about = [one for one in evidence.notifications if one.dependency == BANK and is_breaker_alert(one)]
     firing = [one for one in about if one.status == "firing" and one.received >= dead.began]
@@ -109,7 +109,7 @@ async def seen_by_prometheus(evidence: Evidence) -> Promise:
     text = "Prometheus saw it all: open in the outage, closed at the end, every scrape good"
     server = evidence.prometheus
     if server is None:
-        return Promise(text, None, "not checked: no Prometheus here")
+        return Promise(text, None, "no Prometheus here")
     dead, end = evidence.dead_bank, evidence.story.of(RECOVERY).ended
     state, up = catalog.BREAKER_STATE.name, "up"
     opened_for = await server.over(f'{state}{{dependency="{BANK}",state="open"}}', dead.began, dead.ended)
