@@ -13,7 +13,6 @@ from seawall.resilience.errors import BreakerOpen, BulkheadFull, RateLimited, Re
 from seawall.resilience.events import CallRejected, TimeoutExceeded
 from seawall.resilience.stopwatch import Stopwatch
 from seawall.resilience.timeout import deadline, reset_deadline
-from seawall.resilience.verdict import verdict
 
 if TYPE_CHECKING:
     from seawall.resilience.observer import Watch
@@ -146,9 +145,11 @@ class Attempts:
         op, guard = self.op, self.op.guard
         error = "" if ok else type(value).__name__
         outcome = "slow" if seconds > op.slow_after else "success"
+        if ok and op.judge is not None and op.judge(value):
+            error, outcome = "result", "failure"
         if not ok:
             self._stray()
-            outcome = verdict(value, guard.record, guard.ignore)
+            outcome = guard.verdicts.outcome(value)
         failed = outcome in ("failure", "timeout")
         op.count("attempts", outcome)
         slot = op.observe("attempt_duration", seconds, op.name)

@@ -6,15 +6,15 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from math import inf
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from seawall.resilience import process
 from seawall.resilience import registry as registries
 from seawall.resilience.accounts import Accounts
 from seawall.resilience.block import Blocks
-from seawall.resilience.breaker import CLOSED, FORCED_OPEN, OPEN, Breaker, BreakerState, Change
+from seawall.resilience.breaker import Breaker
+from seawall.resilience.breaker_state import CLOSED, FORCED_OPEN, OPEN, BreakerState, Change
 from seawall.resilience.bulkhead import Bulkhead, BulkheadState
 from seawall.resilience.checks import Checks
 from seawall.resilience.description import Objectives, describe
@@ -29,6 +29,8 @@ from seawall.resilience.reporting import Reporter
 from seawall.resilience.retry import Retry
 from seawall.resilience.retry_budget import RetryBudgetState
 from seawall.resilience.timeout import Clock, Timeout
+from seawall.resilience.verdict import Verdicts
+from seawall.resilience.window import MARKS
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,8 +89,9 @@ class Guard:
         self.timeout = timeout
         self.fallback = fallback
         self.lock = threading.RLock()
-        self.record = breaker.record if breaker else (Exception,)
-        self.ignore = breaker.ignore if breaker else ()
+        self.verdicts = Verdicts()
+        if breaker is not None:
+            self.verdicts = Verdicts(breaker.record, breaker.ignore, breaker.record_if, breaker.ignore_if)
         self.operations = tuple(operations) or ("default",)
         modes = fallback.modes if fallback else ()
         extra = [
@@ -109,6 +112,8 @@ class Guard:
         self.watching: Callable[[], bool] | None = None
         self._operations = {o: Operation(self, o) for o in self.operations}
         self._blocks = Blocks(self)
+        window = breaker.window_seconds if breaker else None
+        self._slice = SLICE if window is None else min(SLICE, window / MARKS)
         self.shift_lanes()
         registry.add(self)
         process.remember(self)
@@ -227,8 +232,10 @@ class Guard:
         """What is due once a slice: credit the retry budget, learn the mean attempt time, sample a call."""
         with self.lock:
             for op in self._operations.values():
-                op.tick = now + SLICE
+                op.tick = now + self._slice
                 op.sampling = True
+            if self.breaker is not None:
+                self.breaker.window.pass_time(now, self.accounts.lane_successes())
             if self.bulkhead is not None:
                 self.bulkhead.trim()
             self.shift_lanes()
@@ -236,23 +243,8 @@ class Guard:
                 self.budget.roll(now, self.accounts.calls_ended())
             self.accounts.learn_mean()
 
-    def forget_callers(self) -> None:
-        """In a forked child: the parent's callers, their permits and the locks they held are not here."""
-        self.lock = threading.RLock()
-        self.ledger.clear()
-        if self.bulkhead is not None:
-            self.bulkhead.clear()
-        if self.stale is not None:
-            self.stale.reset_lock()
-        if self.breaker is not None:
-            self.breaker.probes_out = 0
-            self.breaker.restart(0)
-        if self.budget is not None:
-            self.budget.restart()
-        self.accounts.clear()
-        for op in self._operations.values():
-            op.tick = -inf
-        self.shift_lanes()
+    def declared(self) -> Iterable[Operation]:
+        return self._operations.values()
 
     def audience_changed(self) -> None:
         """Listeners came or went: what a rejection has to tell may have changed."""
@@ -273,7 +265,7 @@ class Guard:
         if change.false_open:
             slots[layout.at("breaker_false_opens")] += 1
         if change.to_state == CLOSED:
-            self.breaker.restart(self.accounts.lane_successes())
+            self.breaker.window.clear(self.accounts.lane_successes())
         if change.to_state == OPEN:
             self.accounts.learn_mean()
         self.report.decided(change)
@@ -283,7 +275,11 @@ class Guard:
         """Open or shut the fast lane. Without a GIL it stays shut: its stores are only safe under one."""
         lane = 1
         if self.breaker is not None:
-            lane = self.breaker.epoch if self.breaker.lane_open(self.accounts.lane_successes()) else 0
+            lane = (
+                self.breaker.epoch
+                if self.breaker.lane_open(self.clock(), self.accounts.lane_successes())
+                else 0
+            )
         if not _GIL:
             lane = 0
         for op in self._operations.values():

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 def synchronous(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` under the guard. Breaker, retry, fallback cost a success nothing: lean has them too."""
-    lean = op.limiter is None and op.permits is None and op.first_limit is None and op.keep is None
+    plain = op.limiter is None and op.permits is None and op.first_limit is None
+    lean = plain and op.keep is None and op.judge is None
     return _lean(op, function) if lean else _full(op, function)
 
 
@@ -80,7 +81,8 @@ def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
 def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     """With rate limit, bulkhead, deadline and stale store, each where there is one."""
     clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
-    limit, limiter, permits, waiters, keep = op.first_limit, op.limiter, op.permits, op.waiters, op.keep
+    limit, limiter, permits, waiters = op.first_limit, op.limiter, op.permits, op.waiters
+    keep, judge = op.keep, op.judge
     first_bound, source = bounds[0], (op.name, function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -127,7 +129,8 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
                 op.guard.wake()
         if answer is None:
             bucket = base if took <= first_bound else base + bisect_left(bounds, took)
-            if op.lane == lane and took <= slow_after and began <= op.tick:
+            good = judge is None or not judge(result)
+            if good and op.lane == lane and took <= slow_after and began <= op.tick:
                 slots = op.slots
                 slots[bucket] += 1
                 slots[sum_slot] += took
@@ -146,7 +149,8 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
-    limit, limiter, permits, waiters, keep = op.first_limit, op.limiter, op.permits, op.waiters, op.keep
+    limit, limiter, permits, waiters = op.first_limit, op.limiter, op.permits, op.waiters
+    keep, judge = op.keep, op.judge
     first_bound, source = bounds[0], (op.name, function)
 
     async def call(*args: Any, **kwargs: Any) -> Any:
@@ -206,7 +210,8 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
                 answer = _expired(op, expiry, answer)
         if answer is None:
             bucket = base if took <= first_bound else base + bisect_left(bounds, took)
-            if op.lane == lane and took <= slow_after and began <= op.tick:
+            good = judge is None or not judge(result)
+            if good and op.lane == lane and took <= slow_after and began <= op.tick:
                 slots = op.slots
                 slots[bucket] += 1
                 slots[sum_slot] += took

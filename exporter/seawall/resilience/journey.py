@@ -13,7 +13,7 @@ from seawall.resilience.events import (
     RetryExhausted,
     RetryScheduled,
 )
-from seawall.resilience.verdict import ignored, matches, verdict
+from seawall.resilience.verdict import matches, neutral
 
 
 class Journey(Attempts):
@@ -75,7 +75,7 @@ class Journey(Attempts):
         """Seconds to wait before the next attempt, or None; and how retrying ended if it ends here."""
         op, guard = self.op, self.op.guard
         retry = guard.retry
-        if retry is None or not matches(error, retry.on) or ignored(error, guard.ignore):
+        if retry is None or not matches(error, retry.on) or guard.verdicts.ignores(error):
             return None, "not_retryable"
         name = type(error).__name__
         now = op.clock()
@@ -113,7 +113,7 @@ class Journey(Attempts):
                 )
             return self._end(answer, outcome)
         error = type(value).__name__
-        settled = outcome == "cancelled" or (outcome == "ignored" and ignored(value, guard.ignore))
+        settled = outcome == "cancelled" or (outcome == "ignored" and guard.verdicts.ignores(value))
         if not settled and guard.fallback is not None and matches(value, guard.fallback.on):
             served = yield from self._degrade(error)
             if served is not None:
@@ -132,7 +132,7 @@ class Journey(Attempts):
         if outcome == "cancelled":
             self._close("cancelled", error)
             return answer
-        if outcome == "ignored" and ignored(value, guard.ignore):
+        if outcome == "ignored" and guard.verdicts.ignores(value):
             self._close("success", error)
             return answer
         if self.attempts > 1:
@@ -161,7 +161,7 @@ class Journey(Attempts):
             else:
                 function = fallback.alternative if mode == "alternative" else fallback.queue
                 served = yield ASK, fallback.timeout, function
-                if not served[0] and verdict(served[1], (Exception,), ()) == "cancelled":
+                if not served[0] and neutral(served[1]):
                     return served
             op.count("degradations", mode, "served" if served[0] else "failed")
             guard.report.event(

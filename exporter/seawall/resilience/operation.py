@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from seawall.resilience.async_timeout import Expiries
-from seawall.resilience.breaker import OPEN
+from seawall.resilience.breaker_state import OPEN
 from seawall.resilience.errors import BreakerOpen, ConfigurationError
 from seawall.resilience.fallback import MISSING
 from seawall.resilience.hotpath import asynchronous, synchronous
@@ -31,9 +31,9 @@ class Operation:
     """
 
     __slots__ = (
-        "base", "bounds", "clock", "default", "dependency", "expiries", "first_limit", "guard", "keep",
-        "lane", "limiter", "name", "open_lane", "permits", "refuse_until", "refused", "sampling", "slots",
-        "slow_after", "sum_slot", "tick", "waiters", "watching",
+        "base", "bounds", "clock", "default", "dependency", "expiries", "first_limit", "guard", "judge",
+        "keep", "lane", "limiter", "name", "open_lane", "permits", "refuse_until", "refused", "sampling",
+        "slots", "slow_after", "sum_slot", "tick", "waiters", "watching",
     )  # fmt: skip
 
     def __init__(self, guard: Guard, name: str) -> None:
@@ -57,6 +57,7 @@ class Operation:
         self.first_limit: float | None = guard.timeout.first[0] if guard.timeout else None
         self.expiries = Expiries(self.first_limit or inf, guard.clock)
         breaker = guard.breaker
+        self.judge = breaker.settings.record_result if breaker else None
         slow = breaker.settings.slow_after if breaker and breaker.settings.slow_after else inf
         self.slow_after = min(slow, self.first_limit or inf)
         fallback = guard.fallback

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -18,7 +20,26 @@ def remember(guard: Guard) -> None:
 
 def _after_fork_in_child() -> None:
     for guard in list(_guards):
-        guard.forget_callers()
+        _begin_anew(guard)
+
+
+def _begin_anew(guard: Guard) -> None:
+    """The parent's callers are not here, nor their permits, nor the locks that they held."""
+    guard.lock = threading.RLock()
+    guard.ledger.clear()
+    guard.accounts.clear()
+    if guard.bulkhead is not None:
+        guard.bulkhead.clear()
+    if guard.stale is not None:
+        guard.stale.reset_lock()
+    if guard.breaker is not None:
+        guard.breaker.probes_out = 0
+        guard.breaker.window.clear(0)
+    if guard.budget is not None:
+        guard.budget.restart()
+    for op in guard.declared():
+        op.tick = -inf
+    guard.shift_lanes()
 
 
 if hasattr(os, "register_at_fork"):

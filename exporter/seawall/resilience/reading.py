@@ -8,7 +8,7 @@ from seawall.resilience.fields import BREAKER_STATES
 from seawall.resilience.ledger import fold
 
 if TYPE_CHECKING:
-    from seawall.resilience.breaker import Change
+    from seawall.resilience.breaker_state import Change
     from seawall.resilience.guard import Guard
 
 
@@ -24,7 +24,7 @@ def read(guard: Guard) -> list[float]:
             for state in BREAKER_STATES:
                 out[layout.at("breaker_state", state)] = int(state == guard.breaker.state)
                 out[layout.at("breaker_state_seconds", state)] = seconds[state]
-            failure, slow, calls = guard.breaker.window(guard.accounts.lane_successes())
+            failure, slow, calls = guard.breaker.ratios(now, guard.accounts.lane_successes())
             out[layout.at("breaker_failure_ratio")] = failure
             out[layout.at("breaker_slow_ratio")] = slow
             out[layout.at("breaker_window_calls")] = calls
@@ -60,8 +60,8 @@ def snapshot(guard: Guard) -> dict[str, Any]:
         }
         breaker = guard.breaker
         if breaker is not None:
-            out["failure_ratio"], out["slow_ratio"], out["window_calls"] = breaker.window(
-                guard.accounts.lane_successes()
+            out["failure_ratio"], out["slow_ratio"], out["window_calls"] = breaker.ratios(
+                now, guard.accounts.lane_successes()
             )
             if breaker.last_change is not None:
                 out["last_transition"] = _change(breaker.last_change, now)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from seawall.resilience.breaker import Change
+from seawall.resilience.breaker_state import Change
 from seawall.resilience.events import CallDegraded, CallFailed, CallRejected, Transition
 from seawall.resilience.observer import Watch
 from seawall.resilience.registry import Registry

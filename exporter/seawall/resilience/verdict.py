@@ -17,10 +17,12 @@ An exception group counts as its worst leaf: cancelled, then failure, then timeo
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 Types = tuple[type[BaseException], ...]
 NEUTRAL: Types = (CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+Predicate = Callable[[BaseException], bool]
 _WORST_FIRST = ("cancelled", "failure", "timeout", "ignored")
 
 
@@ -33,29 +35,50 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def verdict(error: BaseException, record: Types, ignore: Types) -> str:
-    """The attempt outcome of an exception."""
-    if not isinstance(error, BaseExceptionGroup):
-        return _leaf(error, record, ignore)
-    if isinstance(error, ignore):
-        return "ignored"
-    found = {_leaf(leaf, record, ignore) for leaf in leaves(error)}
-    return next(outcome for outcome in _WORST_FIRST if outcome in found)
-
-
 def matches(error: BaseException, types: Types) -> bool:
     """Whether the exception, or any leaf of a group, is one of ``types``."""
     return isinstance(error, types) or any(isinstance(leaf, types) for leaf in leaves(error))
 
 
-def ignored(error: BaseException, ignore: Types) -> bool:
-    """Whether the exception, or every leaf of a group, is declared as none of the dependency's failures."""
-    return isinstance(error, ignore) or all(isinstance(leaf, ignore) for leaf in leaves(error))
+def neutral(error: BaseException) -> bool:
+    """Whether the exception, or any leaf of a group, is a cancellation."""
+    return matches(error, NEUTRAL)
 
 
-def _leaf(error: BaseException, record: Types, ignore: Types) -> str:
-    if isinstance(error, NEUTRAL):
-        return "cancelled"
-    if isinstance(error, ignore) or not isinstance(error, record):
-        return "ignored"
-    return "timeout" if isinstance(error, TimeoutError) else "failure"
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What counts for one guard: exception types and predicates, as set on its breaker."""
+
+    record: Types = (Exception,)
+    ignore: Types = ()
+    record_if: Predicate | None = None
+    ignore_if: Predicate | None = None
+
+    def outcome(self, error: BaseException) -> str:
+        """The attempt outcome of an exception."""
+        if not isinstance(error, BaseExceptionGroup):
+            return self._leaf(error)
+        if isinstance(error, self.ignore):
+            return "ignored"
+        found = {self._leaf(leaf) for leaf in leaves(error)}
+        return next(outcome for outcome in _WORST_FIRST if outcome in found)
+
+    def ignores(self, error: BaseException) -> bool:
+        """Whether the exception, or every leaf of a group, is declared as no failure of the dependency."""
+        return self._declared(error) or all(self._declared(leaf) for leaf in leaves(error))
+
+    def _leaf(self, error: BaseException) -> str:
+        if isinstance(error, NEUTRAL):
+            return "cancelled"
+        if self._declared(error) or not self._counts(error):
+            return "ignored"
+        return "timeout" if isinstance(error, TimeoutError) else "failure"
+
+    def _declared(self, error: BaseException) -> bool:
+        return isinstance(error, self.ignore) or (self.ignore_if is not None and bool(self.ignore_if(error)))
+
+    def _counts(self, error: BaseException) -> bool:
+        if self.record_if is not None and self.record_if(error):
+            return True
+        # A predicate given alone takes the place of the default types.
+        return isinstance(error, self.record) and (self.record_if is None or self.record != (Exception,))
