@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from reference.demo.prometheus import Prometheus
-from reference.demo.scenario import DEAD_BANK, HEALTHY, SLOW_BANK, Played, Story
+from reference.demo.scenario import DEAD_BANK, HEALTHY, RECOVERY, SLOW_BANK, Played, Story
 from reference.demo.watch import Exemplar, Notification
 from reference.load import Record
+
+SETTLING_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Evidence:
 
     @property
     def healthy(self) -> list[Record]:
-        return self.during(HEALTHY)
+        """Requests before and after all outages, when nothing is left to be sent later."""
+        return [*self.during(HEALTHY), *self.during(RECOVERY, after=SETTLING_SECONDS)]
 
     @property
     def outage(self) -> list[Record]:

@@ -33,7 +33,7 @@ def unaffected(evidence: Evidence) -> Promise:
     found = [r for r in evidence.outage if not r.needs_bank]
     p99 = percentile([r.seconds for r in found], 0.99)
     late = percentile([r.late for r in found], 0.99)
-    figures = f"{milliseconds(p99)} of {len(found)}; healthy {milliseconds(healthy)}"
+    figures = f"{milliseconds(p99)} of {len(found)}; healthy, before and after, {milliseconds(healthy)}"
     if found and p99 > allowed and late > QUICK:
         # The load generator does nothing but send: where it is late itself, the machine is what is slow.
         return Promise(text, None, f"{figures}; not judged: this machine was busy with other things")

@@ -30,8 +30,8 @@ SCENARIO = (
     Phase(
         SLOW_BANK,
         20.0,
-        "the bank takes 0.1 to 0.45 s: some attempts time out at 0.4 s and are retried",
-        {"bank": Toxics(latency=0.1, jitter=0.35)},
+        "the bank takes 0.1 to 0.42 s: some attempts time out at 0.4 s and are retried",
+        {"bank": Toxics(latency=0.1, jitter=0.32)},
     ),
     Phase(
         DEAD_BANK,

@@ -150,9 +150,17 @@ class TestBank:
     def test_opened(self, evidence: Evidence) -> None:
         promise, at = promises_bank.opened(replace(evidence, logs=OUTAGE))
         assert (promise.kept, at) == (True, DEAD_AT + 1)
-        before = [moved(SLOW_AT + 1, "closed", "open")]
-        promise, at = promises_bank.opened(replace(evidence, logs=before))
+        promise, at = promises_bank.opened(replace(evidence, logs=[moved(END, "closed", "open")]))
         assert (promise.kept, at) == (False, None)
+
+    def test_a_breaker_that_the_slow_bank_opened_counts_while_it_is_not_closed(
+        self, evidence: Evidence
+    ) -> None:
+        before = [moved(SLOW_AT + 1, "closed", "open"), moved(SLOW_AT + 6, "open", "half_open")]
+        promise, at = promises_bank.opened(replace(evidence, logs=before))
+        assert (promise.kept, at) == (True, SLOW_AT + 1)
+        closed = [*before, moved(SLOW_AT + 7, "half_open", "closed")]
+        assert promises_bank.opened(replace(evidence, logs=closed))[0].kept is False
 
     @pytest.mark.parametrize(
         ("answer", "kept"),
