@@ -23,6 +23,7 @@ from seawall.resilience.errors import (
 )
 from seawall.resilience.fallback import Fallback
 from seawall.resilience.guard import Guard
+from seawall.resilience.priorities import priority
 from seawall.resilience.rate_limit import RateLimit
 from seawall.resilience.registry import Registry
 from seawall.resilience.retry import Retry
@@ -48,5 +49,6 @@ __all__ = [
     "RetryBudgetExhausted",
     "TimedOut",
     "Timeout",
+    "priority",
     "remaining",
 ]

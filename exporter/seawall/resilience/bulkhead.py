@@ -1,12 +1,17 @@
-"""Bulkhead: at most so many calls at once, a bounded first-in first-out queue before them."""
+"""Bulkhead: at most so many calls at once, and a bounded queue before them in the order of priority."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from seawall.resilience.checks import Checks
+from seawall.resilience.priorities import PRIORITIES
+
+#: Of so many places that are handed on, one goes to whoever has waited longest. 4: those below get a quarter
+#: of the places at least, and three quarters go by priority.
+TURN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +20,11 @@ class Bulkhead:
 
     limit: calls in flight, 1 to 100,000. max_queue: calls that may wait for a place, 0 to 100,000.
     max_wait: seconds they may wait.
+
+    Who queues is served by priority (:func:`priority`, else the guard's criticality): ``critical``, then
+    ``default``, then ``sheddable``; first come first served within each. Nobody starves: every fourth place
+    goes to whoever has waited longest. When the queue is full, a call takes the place of the newest of the
+    least important that wait, if these are less important than itself; else it is turned away.
     """
 
     limit: int
@@ -35,8 +45,12 @@ class Bulkhead:
 
 
 class Waiter(Protocol):
-    def grant(self) -> None:
-        """Wake the waiter: it owns a place now. Called under the guard's lock, must not block."""
+    """Who queues. ``displaced``: a more important one has taken its place in the queue."""
+
+    displaced: bool
+
+    def wake(self) -> bool:
+        """End the waiting; False when there is nobody left to wake. Under the guard's lock: never blocks."""
 
 
 @dataclass(slots=True)
@@ -44,11 +58,16 @@ class BulkheadState:
     """Places are items of ``permits``: taking one is ``pop``, giving it back ``append``, both atomic.
 
     The fast path does these two in line; whatever concerns ``waiters`` runs under the guard's lock.
+    ``waiters``: rank by waiter, all of them, the longest waiting first. ``_lines``: the same by rank.
     """
 
     settings: Bulkhead
     permits: list[None] = field(init=False)
-    waiters: deque[Waiter] = field(default_factory=deque)
+    waiters: OrderedDict[Waiter, int] = field(default_factory=OrderedDict)
+    _lines: tuple[OrderedDict[Waiter, None], ...] = field(
+        default_factory=lambda: tuple(OrderedDict() for _ in PRIORITIES)
+    )
+    _handed_on: int = 0
 
     def __post_init__(self) -> None:
         self.permits = [None] * self.settings.limit
@@ -63,33 +82,42 @@ class BulkheadState:
             return False
         return self._pop()
 
-    def join(self, waiter: Waiter) -> str:
+    def join(self, waiter: Waiter, rank: int) -> str:
         """Queue up: "" when queued, "entered" when a place came free meanwhile, else why not."""
-        if len(self.waiters) >= self.settings.max_queue:
+        self.wake()
+        if len(self.waiters) >= self.settings.max_queue and not self._displace(rank):
             return "queue_full" if self.settings.max_queue else "full"
-        self.waiters.append(waiter)
+        self.waiters[waiter] = rank
+        self._lines[rank][waiter] = None
         # Whoever left just before may not have seen us waiting.
         if len(self.waiters) == 1 and self._pop():
-            self.waiters.pop()
+            self._drop(waiter)
             return "entered"
         return ""
 
-    def abandon(self, waiter: Waiter) -> bool:
-        """Stop waiting. False when a place had been granted already: it is the waiter's to give back."""
-        try:
-            self.waiters.remove(waiter)
-        except ValueError:
-            return False
-        return True
+    def waited(self, waiter: Waiter) -> str:
+        """After the wait: "" when it has a place, else why not."""
+        if waiter in self.waiters:
+            self._drop(waiter)
+            return "wait_exceeded"
+        return "queue_full" if waiter.displaced else ""
+
+    def abandon(self, waiter: Waiter) -> None:
+        """Stop waiting before the time; a place that had been granted already goes on to the next."""
+        if not self.waited(waiter):
+            self.leave()
 
     def leave(self) -> None:
         self.permits.append(None)
         self.wake()
 
     def wake(self) -> None:
-        """Hand free places to those who wait, first come first served."""
+        """Hand free places to those who wait."""
         while self.waiters and self._pop():
-            self.waiters.popleft().grant()
+            waiter = self._next()
+            self._drop(waiter)
+            if not waiter.wake():
+                self.permits.append(None)
 
     def trim(self) -> None:
         """Drop places beyond the limit: a call that was inside at a fork gives one back in the child too."""
@@ -99,6 +127,27 @@ class BulkheadState:
         """Nobody is inside and nobody waits; in place, operations hold both."""
         self.permits[:] = [None] * self.settings.limit
         self.waiters.clear()
+        for line in self._lines:
+            line.clear()
+
+    def _next(self) -> Waiter:
+        self._handed_on += 1
+        line = self.waiters if self._handed_on % TURN == 0 else next(line for line in self._lines if line)
+        return next(iter(line))
+
+    def _displace(self, rank: int) -> bool:
+        """Turn the newest of the least important away, if it is less important than ``rank``."""
+        for line in reversed(self._lines[rank + 1 :]):
+            if line:
+                waiter = next(reversed(line))
+                self._drop(waiter)
+                waiter.displaced = True
+                waiter.wake()
+                return True
+        return False
+
+    def _drop(self, waiter: Waiter) -> None:
+        del self._lines[self.waiters.pop(waiter)][waiter]
 
     def _pop(self) -> bool:
         try:

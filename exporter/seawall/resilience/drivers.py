@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.attempt import ASK, ATTEMPT, QUEUE, SLEEP, Answer, Step
 from seawall.resilience.errors import TimedOut
+from seawall.resilience.priorities import rank
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
@@ -115,20 +116,22 @@ async def _ask(
 class _ThreadWaiter:
     """A thread in the bulkhead's queue.
 
-    A raw lock, released by the grant, is the cheapest wake-up there is.
+    A raw lock, released by whoever wakes it, is the cheapest wake-up there is.
     """
 
-    __slots__ = ("_gate",)
+    __slots__ = ("_gate", "displaced")
 
     def __init__(self) -> None:
+        self.displaced = False
         self._gate = threading.Lock()
         self._gate.acquire()
 
-    def grant(self) -> None:
+    def wake(self) -> bool:
         self._gate.release()
+        return True
 
-    def wait(self, seconds: float) -> bool:
-        return self._gate.acquire(timeout=seconds)
+    def wait(self, seconds: float) -> None:
+        self._gate.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
 
 
 def queue(guard: Guard, seconds: float) -> Answer:
@@ -136,46 +139,44 @@ def queue(guard: Guard, seconds: float) -> Answer:
     assert bulkhead is not None
     waiter = _ThreadWaiter()
     with guard.lock:
-        refused = bulkhead.join(waiter)
+        refused = bulkhead.join(waiter, rank(guard.criticality))
     if refused:
         return refused == "entered", refused
-    granted = False
     try:
-        granted = waiter.wait(seconds)
+        waiter.wait(seconds)
     except BaseException as error:
         with guard.lock:
-            if not bulkhead.abandon(waiter):
-                bulkhead.leave()
+            bulkhead.abandon(waiter)
         return False, error
     with guard.lock:
-        if granted or not bulkhead.abandon(waiter):
-            return True, ""
-    return False, "wait_exceeded"
+        refused = bulkhead.waited(waiter)
+    return not refused, refused
 
 
 class _TaskWaiter:
-    """A task in the bulkhead's queue; granted from any thread."""
+    """A task in the bulkhead's queue; woken from any thread."""
 
-    __slots__ = ("_future", "_loop")
+    __slots__ = ("_future", "_loop", "displaced")
 
     def __init__(self) -> None:
+        self.displaced = False
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] = self._loop.create_future()
 
-    def grant(self) -> None:
+    def wake(self) -> bool:
         try:
             self._loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
-            # The loop is closed; its task can't run any more to give the place back.
-            return
+            # The loop is closed: its task can't run any more to give a place back.
+            return False
+        return True
 
     def _wake(self) -> None:
         if not self._future.done():
             self._future.set_result(None)
 
-    async def wait(self, seconds: float) -> bool:
+    async def wait(self, seconds: float) -> None:
         await asyncio.wait([self._future], timeout=seconds)
-        return self._future.done()
 
 
 async def aqueue(guard: Guard, seconds: float) -> Answer:
@@ -183,15 +184,15 @@ async def aqueue(guard: Guard, seconds: float) -> Answer:
     assert bulkhead is not None
     waiter = _TaskWaiter()
     with guard.lock:
-        refused = bulkhead.join(waiter)
+        refused = bulkhead.join(waiter, rank(guard.criticality))
     if refused:
         return refused == "entered", refused
     try:
         await waiter.wait(seconds)
     except BaseException as error:
         with guard.lock:
-            if not bulkhead.abandon(waiter):
-                bulkhead.leave()
+            bulkhead.abandon(waiter)
         return False, error
     with guard.lock:
-        return (False, "wait_exceeded") if bulkhead.abandon(waiter) else (True, "")
+        refused = bulkhead.waited(waiter)
+    return not refused, refused

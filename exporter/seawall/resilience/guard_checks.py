@@ -14,11 +14,11 @@ from seawall.resilience.bulkhead import Bulkhead
 from seawall.resilience.checks import Checks
 from seawall.resilience.description import Objectives
 from seawall.resilience.fallback import Fallback
+from seawall.resilience.priorities import PRIORITIES
 from seawall.resilience.rate_limit import RateLimit
 from seawall.resilience.retry import Retry
 from seawall.resilience.timeout import Timeout
 
-CRITICALITIES = ("critical", "default", "sheddable")
 _OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 POLICIES: dict[str, type] = {
     "breaker": Breaker,
@@ -51,7 +51,7 @@ def check_guard(
             checks.fail("operations", operation, "[A-Za-z0-9_.-], 1 to 64 characters")
     if len(set(operations)) != len(operations):
         checks.fail("operations", tuple(operations), "each name once")
-    checks.one_of("criticality", criticality, CRITICALITIES)
+    checks.one_of("criticality", criticality, PRIORITIES)
     if objectives is not None and not isinstance(objectives, Objectives):
         checks.fail("objectives", objectives, "an Objectives, or None")
     ascending = len(buckets) > 0 and all(a < b for a, b in pairwise(buckets))
