@@ -50,6 +50,7 @@ class Model:
         if self.state == "half_open":
             if self.out + len(self.probes) < PERMITS:
                 self.out += 1
+                self.since = now
                 return True
             if now - self.since >= 60:
                 self.move("open", now)
@@ -154,6 +155,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if self.model.state != "closed":
             self.model.move("closed", self.clock())
         self.model.results = []
+        self.model.epoch += 1
 
     @rule()
     def look(self) -> None:

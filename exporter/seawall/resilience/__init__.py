@@ -10,6 +10,7 @@ async def statements(account: str) -> list[dict]: ...
 
 from seawall.resilience.breaker import Breaker
 from seawall.resilience.bulkhead import Bulkhead
+from seawall.resilience.deadline import remaining
 from seawall.resilience.description import Objectives
 from seawall.resilience.errors import (
     BreakerOpen,
@@ -28,7 +29,7 @@ from seawall.resilience.rate_limit import RateLimit
 from seawall.resilience.registry import Registry
 from seawall.resilience.retry import Retry
 from seawall.resilience.retry_budget import RetryBudget
-from seawall.resilience.timeout import Timeout, remaining
+from seawall.resilience.timeout import Timeout
 
 __all__ = [
     "Breaker",

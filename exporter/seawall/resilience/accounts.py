@@ -26,9 +26,11 @@ class Accounts:
         lanes = self._ledger.layout.lanes.values()
         return sum([sum(slots[lane.offset : lane.offset + lane.size - 1]) for lane in lanes])
 
-    def calls_ended(self) -> float:
-        slots = self._ledger.slots
-        return self.lane_successes() + self._refused() + sum([slots[i] for i in self._ledger.layout.calls])
+    def calls_admitted(self) -> float:
+        """Calls that asked the dependency: what the retry budget is a share of. Calls sent away are none."""
+        slots, layout = self._ledger.slots, self._ledger.layout
+        attempts = sum([slots[i] for i in layout.attempts])
+        return self.lane_successes() + attempts - sum([slots[i] for i in layout.retries])
 
     def learn_mean(self) -> None:
         """Take the mean of the attempts since this was last done; it stays while nothing was asked."""

@@ -10,7 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from seawall.resilience.attempt import Answer
+from seawall.resilience.errors import TimedOut
+
+if TYPE_CHECKING:
+    from seawall.resilience.guard import Guard
 
 _PRUNE = 256
 
@@ -44,8 +50,9 @@ class Expiries:
         """Those of another loop; closed loops are forgotten."""
         found = self._by_loop.get(loop)
         if found is None:
-            for closed in [known for known in self._by_loop if known.is_closed()]:
-                del self._by_loop[closed]
+            for known in list(self._by_loop):
+                if known.is_closed():
+                    self._by_loop.pop(known, None)
             found = self._by_loop[loop] = Expiries(self.limit, self.clock, loop, self._by_loop)
         return found
 
@@ -84,7 +91,15 @@ class Expiries:
             queue.popleft()
 
 
-def is_ours(expiry: Expiry) -> bool:
-    """After a call whose time was over: whether the cancellation that came is this one and no one else's."""
+def expired(guard: Guard, expiry: Expiry, answer: Answer | None) -> Answer | None:
+    """What a call whose time was over came to: a cancellation that is ours becomes :class:`TimedOut`.
+
+    That of anyone else stays what it is, and so does a result that came all the same.
+    """
     task, expiry[FIRED] = expiry[FIRED], None
-    return bool(task.uncancel() <= expiry[CANCELLING])
+    ours = task.uncancel() <= expiry[CANCELLING]
+    if answer is None or not ours or not isinstance(answer[1], asyncio.CancelledError):
+        return answer
+    assert guard.timeout is not None
+    limit, scope = guard.timeout.first
+    return False, TimedOut(guard.name, scope, limit)

@@ -7,12 +7,13 @@ An attempt is a generator: it yields what is to be done (:data:`Step`) and is se
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+from seawall.resilience.deadline import alive, current, end, rest_of
 from seawall.resilience.errors import BreakerOpen, BulkheadFull, RateLimited, Rejected, TimedOut
 from seawall.resilience.events import CallRejected, TimeoutExceeded
 from seawall.resilience.stopwatch import Stopwatch
-from seawall.resilience.timeout import deadline, reset_deadline
 
 if TYPE_CHECKING:
     from seawall.resilience.observer import Watch
@@ -29,7 +30,18 @@ ATTEMPT, SLEEP, QUEUE, ASK = "attempt", "sleep", "queue", "ask"
 class Attempts:
     """The attempts of one call: what it knows of itself, and how one attempt goes."""
 
-    __slots__ = ("args", "attempts", "epoch", "function", "kwargs", "op", "outer", "started", "watch")
+    __slots__ = (
+        "args",
+        "attempts",
+        "epoch",
+        "function",
+        "given",
+        "kwargs",
+        "op",
+        "outer",
+        "started",
+        "watch",
+    )
 
     def __init__(
         self, op: Operation, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -41,7 +53,8 @@ class Attempts:
         self.attempts = 0
         self.epoch = 0
         self.started = op.clock()
-        self.outer = deadline.get()
+        self.outer = alive(current.get())
+        self.given = rest_of(self.outer)
         self.watch: Watch | None = None
 
     def attempt(self) -> Generator[Step, Answer, tuple[Answer, str]]:
@@ -53,57 +66,73 @@ class Attempts:
         if self.attempts > 1:
             op.count("retries")
         now = op.clock()
-        limit, scope = self._limit(now)
-        token = deadline.set((now + limit, op.clock)) if limit is not None else None
-        if self.watch is not None:
-            guard.report.observed(self.watch.attempt_started, self.attempts)
-        answer = yield ATTEMPT, limit, scope
-        seconds = op.clock() - now
-        if token is not None:
-            reset_deadline(token)
-        if guard.bulkhead is not None:
-            with guard.lock:
-                guard.bulkhead.leave()
-        return answer, self.settle(*answer, seconds)
+        limit, scope = self._limit()
+        mine = [now + limit, op.clock, self.outer] if limit is not None else None
+        token = current.set(mine) if mine is not None else None
+        answer: Answer = (False, GeneratorExit())
+        try:
+            if self.watch is not None:
+                guard.report.observed(self.watch.attempt_started, self.attempts)
+            answer = yield ATTEMPT, limit, scope
+        finally:
+            # Left by an answer, or closed because whoever drives this was interrupted: nothing stays taken.
+            seconds = op.clock() - now
+            if mine is not None:
+                end(mine, token)
+            if guard.bulkhead is not None:
+                with guard.lock:
+                    guard.bulkhead.leave()
+            outcome = self.settle(*answer, seconds)
+        return answer, outcome
 
     def _enter(self) -> Generator[Step, Answer, BaseException | None]:
         """Breaker, rate limit, bulkhead. What an outer one granted goes back when an inner one rejects."""
+        granted: list[Callable[[], None]] = []
+        admitted = False
+        try:
+            refused = yield from self._ask_in_turn(granted)
+            admitted = refused is None
+        finally:
+            if not admitted:
+                with self.op.guard.lock:
+                    for give_back in reversed(granted):
+                        give_back()
+        return refused
+
+    def _ask_in_turn(
+        self, granted: list[Callable[[], None]]
+    ) -> Generator[Step, Answer, BaseException | None]:
         op, guard = self.op, self.op.guard
-        if (limit := self._limit(op.clock()))[0] is not None and limit[0] <= 0:
-            return self._timed_out("total", self._total(), op.clock() - self.started)
+        if (rest := self.rest()) is not None and rest <= 0:
+            return self._timed_out("total", self._total())
         with guard.lock:
             now = op.clock()
             self.epoch, reason, retry_after = guard.admit(now)
+            if not reason:
+                granted.append(lambda: guard.settle(self.epoch, "ignored", "", op.clock()))
         guard.report.transitions(op.name)
         if reason:
             return self._reject(BreakerOpen(guard.name, "breaker", reason, retry_after))
-        refused: BaseException | None = None
-        if guard.limiter is not None:
+        limiter, bulkhead = guard.limiter, guard.bulkhead
+        if limiter is not None:
             with guard.lock:
-                wait = guard.limiter.take(now)
+                wait = limiter.take(now)
             if wait is None:
-                refused = self._reject(
-                    RateLimited(guard.name, "rate_limit", "exceeded", guard.limiter.retry_after(now))
+                return self._reject(
+                    RateLimited(guard.name, "rate_limit", "exceeded", limiter.retry_after(now))
                 )
-            elif wait > 0:
+            granted.append(limiter.give_back)
+            if wait > 0:
                 refused = yield from self._queue("rate_limit", "rate_limiter_wait", (SLEEP, wait, ""))
                 if refused is not None:
-                    with guard.lock:
-                        guard.limiter.give_back()
-        if refused is None and guard.bulkhead is not None:
+                    return refused
+        if bulkhead is not None:
             with guard.lock:
-                entered = guard.bulkhead.enter()
+                entered = bulkhead.enter()
             if not entered:
-                refused = yield from self._queue(
-                    "bulkhead", "bulkhead_wait", (QUEUE, guard.bulkhead.settings.max_wait, "")
-                )
-                if refused is not None and guard.limiter is not None:
-                    with guard.lock:
-                        guard.limiter.give_back()
-        if refused is not None:
-            with guard.lock:
-                guard.settle(self.epoch, "ignored", "", op.clock())
-        return refused
+                step = (QUEUE, bulkhead.settings.max_wait, "")
+                return (yield from self._queue("bulkhead", "bulkhead_wait", step))
+        return None
 
     def _queue(
         self, policy: str, histogram: str, step: Step
@@ -111,8 +140,10 @@ class Attempts:
         """Wait for a permit, never beyond the total; the histogram counts those who waited."""
         op, guard = self.op, self.op.guard
         began = op.clock()
-        rest = self.rest(began)
+        rest = self.rest()
         whole = step[1] or 0.0
+        if step[0] == SLEEP and rest is not None and whole > rest:
+            return self._timed_out("total", self._total())
         ok, why = yield from self.wait(
             policy, step if rest is None or whole <= rest else (step[0], rest, step[2])
         )
@@ -121,13 +152,13 @@ class Attempts:
             return why
         if waited > 0:
             op.observe(histogram, waited)
-        if rest is not None and whole > rest and (not ok or step[0] == SLEEP):
-            return self._timed_out("total", self._total(), op.clock() - self.started)
+        if rest is not None and whole > rest and not ok:
+            return self._timed_out("total", self._total())
         return None if ok else self._reject(BulkheadFull(guard.name, policy, why))
 
     def wait(self, reason: str, step: Step) -> Generator[Step, Answer, Answer]:
         watch = self.watch
-        self._stray()
+        self.stray()
         if watch is not None:
             self.op.guard.report.observed(watch.wait_started, reason)
         answer = yield step
@@ -135,7 +166,7 @@ class Attempts:
             self.op.guard.report.observed(watch.wait_ended)
         return answer
 
-    def _stray(self) -> None:
+    def stray(self) -> None:
         """What this call takes from now on is not the guard's own cost alone."""
         if isinstance(self.function, Stopwatch):
             self.function.strayed = True
@@ -148,7 +179,7 @@ class Attempts:
         if ok and op.judge is not None and op.judge(value):
             error, outcome = "result", "failure"
         if not ok:
-            self._stray()
+            self.stray()
             outcome = guard.verdicts.outcome(value)
         failed = outcome in ("failure", "timeout")
         op.count("attempts", outcome)
@@ -156,7 +187,7 @@ class Attempts:
         with guard.lock:
             if failed:
                 guard.ledger.slots[guard.ledger.error_slot(error)] += 1
-            guard.settle(self.epoch, outcome, error, op.clock())
+            guard.settle(self.epoch, op.told(outcome, seconds), error, op.clock())
         if isinstance(value, TimedOut) and not ok and value.dependency == guard.name:
             self._count_timeout(value.scope, value.limit, seconds)
         if self.watch is not None:
@@ -164,31 +195,32 @@ class Attempts:
         guard.report.transitions(op.name)
         return outcome
 
-    def rest(self, now: float) -> float | None:
+    def rest(self) -> float | None:
         """Seconds left of the total and of the inherited deadline."""
+        rest = rest_of(self.outer)
         timeout = self.op.guard.timeout
-        ends = [self.outer[0]] if self.outer is not None else []
         if timeout is not None and timeout.total is not None:
-            ends.append(self.started + timeout.total)
-        return min(ends) - now if ends else None
+            rest = min(rest, self.started + timeout.total - self.op.clock())
+        return None if rest == inf else rest
 
-    def _limit(self, now: float) -> tuple[float | None, str]:
-        """(seconds, scope) that bound an attempt that begins now."""
+    def _limit(self) -> tuple[float | None, str]:
+        """(seconds, scope) that bound an attempt that begins now. A guard without a timeout sets none."""
         timeout = self.op.guard.timeout
-        rest = self.rest(now)
-        if timeout is not None and timeout.attempt is not None and (rest is None or timeout.attempt <= rest):
+        if timeout is None:
+            return None, ""
+        rest = self.rest()
+        if timeout.attempt is not None and (rest is None or timeout.attempt <= rest):
             return timeout.attempt, "attempt"
         return rest, "total"
 
     def _total(self) -> float:
+        """Seconds that this call had when it began."""
         timeout = self.op.guard.timeout
-        ends = [self.outer[0] - self.started] if self.outer is not None else []
-        if timeout is not None and timeout.total is not None:
-            ends.append(timeout.total)
-        return min(ends)
+        own = timeout.total if timeout is not None and timeout.total is not None else inf
+        return max(0.0, min(own, self.given))
 
-    def _timed_out(self, scope: str, limit: float, elapsed: float) -> TimedOut:
-        self._count_timeout(scope, limit, elapsed)
+    def _timed_out(self, scope: str, limit: float) -> TimedOut:
+        self._count_timeout(scope, limit, self.op.clock() - self.started)
         return TimedOut(self.op.guard.name, scope, limit)
 
     def _count_timeout(self, scope: str, limit: float, elapsed: float) -> None:
@@ -197,8 +229,9 @@ class Attempts:
         self.op.guard.report.event(TimeoutExceeded, self.op.name, scope=scope, limit=limit, elapsed=elapsed)
 
     def _reject(self, rejection: Rejected) -> Rejected:
+        self.stray()
         ledger = self.op.guard.ledger
-        ledger.slots[ledger.layout.at("rejections", rejection.policy, rejection.reason)] += 1
+        ledger.add(ledger.layout.at("rejections", rejection.policy, rejection.reason))
         self.op.guard.report.event(
             CallRejected,
             self.op.name,

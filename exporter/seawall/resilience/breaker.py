@@ -23,7 +23,7 @@ class Breaker:
     open_for_jitter: spread of that time, as a share of it in [0, 1), so that replicas do not ask together.
     half_open_permits: probes admitted when it asks again, exactly. 3: one success can be luck.
     half_open_success_ratio: share of the probes that closes it; None: as many as keep it under failure_ratio.
-    half_open_max_wait: seconds after which a half-open round whose probes never answered counts as failed.
+    half_open_max_wait: seconds after the last probe after which a round without an answer counts as failed.
     slow_after: seconds from which a success is slow; None: no call is.
     slow_ratio: share of slow calls in the window that opens it, in (0, 1].
     record / ignore: exception types that count as failure, and those that do not. ``ignore`` wins.

@@ -58,6 +58,7 @@ class BreakerState:
     window: Window = field(init=False)
     _probes_good: int = 0
     _probes_bad: list[str] = field(default_factory=list)
+    _last_probe_at: float = 0.0
     _reopened: int = 0
     _outage_began: float | None = None
 
@@ -74,10 +75,11 @@ class BreakerState:
             return "open", change
         if self.state == HALF_OPEN:
             if self.probes_out + self._probes_good + len(self._probes_bad) >= self.settings.half_open_permits:
-                if now - self.entered_at < self.settings.half_open_max_wait:
+                if now - self._last_probe_at < self.settings.half_open_max_wait:
                     return "half_open", change
                 return "open", self._move(OPEN, "half_open_max_wait elapsed", now)
             self.probes_out += 1
+            self._last_probe_at = now
             return "", change
         return ("forced_open", None) if self.state == FORCED_OPEN else ("", None)
 
@@ -103,6 +105,7 @@ class BreakerState:
             return None
         self.window.pass_time(now, lane)
         self.window.record(lane, failed=failed, slow=outcome == "slow", error=error)
+        self.window.size(now, lane)
         return self._evaluate(now, lane) if self.state == CLOSED else None
 
     def lane_open(self, now: float, lane: float) -> bool:
@@ -119,9 +122,15 @@ class BreakerState:
         if state == self.state and state != CLOSED:
             return None
         change = self._move(state, reason, now) if state != self.state else None
+        self.forget(lane)
+        return change
+
+    def forget(self, lane: float) -> None:
+        """Begin an empty window; calls in flight are none of it."""
+        self.epoch += 1
+        self.probes_out = 0
         self._outage_began = None
         self.window.clear(lane)
-        return change
 
     def ratios(self, now: float, lane: float) -> tuple[float, float, int]:
         """(failure ratio, slow ratio, calls) of the window; ratios are 0 while it is empty.

@@ -37,7 +37,7 @@ class Checks:
             isinstance(value, int | float)
             and isinstance(value, kinds)
             and not isinstance(value, bool)
-            and math.isfinite(value)
+            and _finite(value)
             and (above is None or value > above)
             and (at_least is None or value >= at_least)
             and (at_most is None or value <= at_most)
@@ -65,6 +65,14 @@ class Checks:
     def done(self) -> None:
         if self.problems:
             raise ConfigurationError(self.problems)
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # A whole number beyond the largest float.
+        return False
 
 
 def type_names(types: tuple[type[BaseException], ...]) -> list[str]:

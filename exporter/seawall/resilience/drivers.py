@@ -57,13 +57,21 @@ async def adrive(
     function: Callable[..., Awaitable[Any]],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    cancelling: int = 0,
 ) -> Any:
-    """Run a journey in this task. An attempt with a limit is cancelled when its time is over."""
+    """Run a journey in this task. An attempt with a limit is cancelled when its time is over.
+
+    ``cancelling``: cancellation requests of the task when the call began. Once there are more, somebody
+    wants the task to end, and nothing new is begun, whatever the cancelled function raised instead.
+    """
+    task = asyncio.current_task()
     try:
         kind, limit, what = next(travel)
         while True:
             answer: Answer
             try:
+                if task is not None and task.cancelling() > cancelling:
+                    raise asyncio.CancelledError
                 if kind == ATTEMPT:
                     answer = True, await _within(guard, limit, what, function(*args, **kwargs))
                 elif kind == SLEEP:

@@ -50,17 +50,20 @@ class Rejected(ResilienceError):
 
     message_key = "resilience.rejected"
 
+    def _part(self, index: int) -> str:
+        return str(self.args[index]) if index < len(self.args) else ""
+
     @property
     def dependency(self) -> str:
-        return self.args[0]  # type: ignore[no-any-return]
+        return self._part(0)
 
     @property
     def policy(self) -> str:
-        return self.args[1]  # type: ignore[no-any-return]
+        return self._part(1)
 
     @property
     def reason(self) -> str:
-        return self.args[2]  # type: ignore[no-any-return]
+        return self._part(2)
 
     @property
     def retry_after(self) -> float | None:

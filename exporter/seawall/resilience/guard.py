@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from seawall.resilience import process
@@ -17,18 +17,20 @@ from seawall.resilience.breaker import Breaker
 from seawall.resilience.breaker_state import CLOSED, FORCED_OPEN, OPEN, BreakerState, Change
 from seawall.resilience.bulkhead import Bulkhead, BulkheadState
 from seawall.resilience.checks import Checks
+from seawall.resilience.deadline import Clock
 from seawall.resilience.description import Objectives, describe
-from seawall.resilience.fallback import Fallback, StaleStore
+from seawall.resilience.fallback import Fallback
 from seawall.resilience.fields import DEFAULT_BUCKETS
 from seawall.resilience.guard_checks import POLICIES, check_guard
-from seawall.resilience.ledger import Ledger, layout_of
+from seawall.resilience.ledger import GIL, Ledger, layout_of
 from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit, RateLimitState
 from seawall.resilience.reading import read, snapshot
 from seawall.resilience.reporting import Reporter
 from seawall.resilience.retry import Retry
 from seawall.resilience.retry_budget import RetryBudgetState
-from seawall.resilience.timeout import Clock, Timeout
+from seawall.resilience.stale import StaleStore
+from seawall.resilience.timeout import Timeout
 from seawall.resilience.verdict import Verdicts
 from seawall.resilience.window import MARKS
 
@@ -89,9 +91,15 @@ class Guard:
         self.timeout = timeout
         self.fallback = fallback
         self.lock = threading.RLock()
+        registry = registry if registry is not None else registries.default_registry
+        self.report = Reporter(self, registry)
         self.verdicts = Verdicts()
         if breaker is not None:
-            self.verdicts = Verdicts(breaker.record, breaker.ignore, breaker.record_if, breaker.ignore_if)
+            record_if, ignore_if = (
+                self.report.safely(breaker.record_if),
+                self.report.safely(breaker.ignore_if),
+            )
+            self.verdicts = Verdicts(breaker.record, breaker.ignore, record_if, ignore_if)
         self.operations = tuple(operations) or ("default",)
         modes = fallback.modes if fallback else ()
         extra = [
@@ -104,10 +112,9 @@ class Guard:
         self.breaker = BreakerState(breaker, entered_at=self.began) if breaker else None
         self.limiter = RateLimitState(rate_limit) if rate_limit else None
         self.bulkhead = BulkheadState(bulkhead) if bulkhead else None
-        self.stale = StaleStore(fallback) if fallback and "stale" in modes else None
+        failed = partial(self.report.failed, "fallback.key")
+        self.stale = StaleStore(fallback, failed) if fallback and "stale" in modes else None
         self.budget = RetryBudgetState(retry.budget) if retry and retry.budget else None
-        registry = registry if registry is not None else registries.default_registry
-        self.report = Reporter(self, registry)
         self.accounts = Accounts(self.ledger)
         self.watching: Callable[[], bool] | None = None
         self._operations = {o: Operation(self, o) for o in self.operations}
@@ -133,10 +140,10 @@ class Guard:
         """Guard a function or coroutine function."""
         return self.operation("default")(function)
 
-    def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.operation("default").call(function, *args, **kwargs)
 
-    async def acall(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self.operation("default").acall(function, *args, **kwargs)
 
     def __enter__(self) -> None:
@@ -240,7 +247,7 @@ class Guard:
                 self.bulkhead.trim()
             self.shift_lanes()
             if self.budget is not None:
-                self.budget.roll(now, self.accounts.calls_ended())
+                self.budget.roll(now, self.accounts.calls_admitted())
             self.accounts.learn_mean()
 
     def declared(self) -> Iterable[Operation]:
@@ -280,7 +287,7 @@ class Guard:
                 if self.breaker.lane_open(self.clock(), self.accounts.lane_successes())
                 else 0
             )
-        if not _GIL:
+        if not GIL:
             lane = 0
         for op in self._operations.values():
             op.shift(lane, self.watching)
@@ -290,6 +297,3 @@ class Guard:
         with self.lock:
             self.watching = self.report.question()
             self.shift_lanes()
-
-
-_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()

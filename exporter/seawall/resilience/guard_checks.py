@@ -46,6 +46,9 @@ def check_guard(
     for key, policy in policies.items():
         if not isinstance(policy, POLICIES[key]):
             checks.fail(key, policy, f"a {POLICIES[key].__name__}, or None")
+    if isinstance(operations, str):
+        checks.fail("operations", operations, "a list of names")
+        operations = ()
     for operation in operations:
         if not isinstance(operation, str) or not _OPERATION.fullmatch(operation):
             checks.fail("operations", operation, "[A-Za-z0-9_.-], 1 to 64 characters")

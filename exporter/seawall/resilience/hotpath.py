@@ -5,29 +5,31 @@ event, no label, no metric, no lock. Whatever is not that simple (an open breake
 answer, a call that is traced, the housekeeping that is due once a slice) leaves the lane for a ``Journey``.
 
 Why no lock is needed: between the reading and the storing of a shared number stands no call and no backward
-jump, and CPython with a GIL switches threads nowhere else. Without a GIL the lane stays shut (``guard.py``)
-and every call takes the locked way.
+jump, and CPython with a GIL switches threads, and delivers signals, nowhere else. Without a GIL the lane
+stays shut (``guard.py``), and what journeys count is added under a lock (``ledger.py``).
 """
 
 from __future__ import annotations
 
-from asyncio import CancelledError, current_task
+from asyncio import current_task
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from seawall.resilience.async_timeout import FIRED, TASK, Expiry, is_ours
+from seawall.resilience.async_timeout import FIRED, TASK, expired
 from seawall.resilience.attempt import Answer
+from seawall.resilience.deadline import Deadline, alive, current, end, rest_of
 from seawall.resilience.drivers import adrive, drive
-from seawall.resilience.errors import BreakerOpen, TimedOut
+from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
 from seawall.resilience.journey import Journey
 from seawall.resilience.rate_limit import RateLimitState
 from seawall.resilience.stopwatch import AsyncStopwatch, Stopwatch
-from seawall.resilience.timeout import deadline, reset_deadline
 
 if TYPE_CHECKING:
     from seawall.resilience.operation import Operation
+
+inherited_deadline = current.get
 
 
 def synchronous(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,12 +48,14 @@ def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
         if not lane:
             if op.lane:
                 lane = op.unwatched_lane()
-            elif (now := op.clock()) < op.refuse_until:
+            elif (now := clock()) < op.refuse_until:
                 op.slots[op.refused] += 1
                 if op.default is not MISSING:
                     return op.default
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
         if not lane:
+            return _divert(op, function, args, kwargs)
+        if (inherited := inherited_deadline()) is not None and rest_of(inherited) <= 0:
             return _divert(op, function, args, kwargs)
         began = clock()
         try:
@@ -83,7 +87,7 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
     limit, limiter, permits, waiters = op.first_limit, op.limiter, op.permits, op.waiters
     keep, judge = op.keep, op.judge
-    first_bound, source = bounds[0], (op.name, function)
+    first_bound, source, need = bounds[0], (op.name, function), limit or 0.0
 
     def call(*args: Any, **kwargs: Any) -> Any:
         lane = op.open_lane
@@ -97,9 +101,11 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
         if not lane:
             return _divert(op, function, args, kwargs)
-        began = clock()
-        if limit is not None and (outer := deadline.get()) is not None and outer[0] < began + limit:
+        if (inherited := inherited_deadline()) is not None and rest_of(inherited) <= need:
             return _divert(op, function, args, kwargs)
+        if permits is not None and (waiters or not permits):
+            return _divert(op, function, args, kwargs)
+        began = clock()
         if limiter is not None:
             arrival = limiter.arrival
             if arrival < began:
@@ -107,26 +113,34 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
             if arrival - began > limiter.tolerance:
                 return _divert(op, function, args, kwargs)
             limiter.arrival = arrival + limiter.interval
-        if permits is not None:
-            try:
-                if waiters:
-                    return _divert(op, function, args, kwargs, limiter)
-                permits.pop()
-            except IndexError:
-                return _divert(op, function, args, kwargs, limiter)
-        token = None if limit is None else deadline.set((began + limit, clock))
         answer: Answer | None = None
+        deadline: Deadline | None = None
+        token = None
+        inside = asked = False
         try:
+            if permits is not None:
+                # Noted first: an interrupt can come after a call only, when the place is taken.
+                inside = True
+                permits.pop()
+            if limit is not None:
+                deadline = [began + limit, clock, alive(inherited)]
+                token = current.set(deadline)
+            asked = True
             result = function(*args, **kwargs) if kwargs else function(*args)
         except BaseException as error:
             answer = (False, error)
-        took = clock() - began
-        if token is not None:
-            deadline.reset(token)
-        if permits is not None:
-            permits.append(None)
-            if waiters:
-                op.guard.wake()
+        try:
+            took = clock() - began
+        finally:
+            if deadline is not None:
+                end(deadline, token)
+            if inside and (asked or type(answer[1]) is not IndexError):  # type: ignore[index]
+                permits.append(None)  # type: ignore[union-attr]
+                if waiters:
+                    op.guard.wake()
+        if not asked:
+            _unasked(op, limiter, answer)
+            return _divert(op, function, args, kwargs)
         if answer is None:
             bucket = base if took <= first_bound else base + bisect_left(bounds, took)
             good = judge is None or not judge(result)
@@ -135,7 +149,7 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
                 slots[bucket] += 1
                 slots[sum_slot] += took
                 if keep is not None:
-                    keep(source, args, kwargs, result, began)
+                    keep(source, args, kwargs, result, began + took)
                 return result
             answer = (True, result)
         try:
@@ -148,12 +162,16 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The same for a coroutine function; a limit cancels it."""
     clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
     limit, limiter, permits, waiters = op.first_limit, op.limiter, op.permits, op.waiters
     keep, judge = op.keep, op.judge
-    first_bound, source = bounds[0], (op.name, function)
+    first_bound, source, need = bounds[0], (op.name, function), limit or 0.0
 
     async def call(*args: Any, **kwargs: Any) -> Any:
+        # Outside an event loop this raises, before anything is taken.
+        task: Any = current_task()
+        cancelling = task.cancelling() if task is not None else 0
         lane = op.open_lane
         if not lane:
             if op.lane:
@@ -164,50 +182,55 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
                     return op.default
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
         if not lane:
-            return await _adivert(op, function, args, kwargs)
+            return await _adivert(op, function, args, kwargs, cancelling)
+        if (inherited := inherited_deadline()) is not None and rest_of(inherited) <= need:
+            return await _adivert(op, function, args, kwargs, cancelling)
+        if permits is not None and (waiters or not permits):
+            return await _adivert(op, function, args, kwargs, cancelling)
         began = clock()
-        if limit is not None and (outer := deadline.get()) is not None and outer[0] < began + limit:
-            return await _adivert(op, function, args, kwargs)
         if limiter is not None:
             arrival = limiter.arrival
             if arrival < began:
                 arrival = began
             if arrival - began > limiter.tolerance:
-                return await _adivert(op, function, args, kwargs)
+                return await _adivert(op, function, args, kwargs, cancelling)
             limiter.arrival = arrival + limiter.interval
-        if permits is not None:
-            try:
-                if waiters:
-                    return await _adivert(op, function, args, kwargs, limiter)
-                permits.pop()
-            except IndexError:
-                return await _adivert(op, function, args, kwargs, limiter)
-        expiry: Expiry | None = None
-        token = None
-        if limit is not None:
-            token = deadline.set((began + limit, clock))
-            task: Any = current_task()
-            expiry = [began + limit, task, task.cancelling(), None]
-            expiries = op.expiries
-            if expiries.loop is not (loop := task.get_loop()):
-                expiries = op.expiries = expiries.on(loop)
-            expiries.add(expiry)
         answer: Answer | None = None
+        deadline: Deadline | None = None
+        token = expiry = None
+        inside = asked = False
         try:
+            if permits is not None:
+                inside = True
+                permits.pop()
+            if limit is not None:
+                deadline = [began + limit, clock, alive(inherited)]
+                token = current.set(deadline)
+                expiry = [began + limit, task, cancelling, None]
+                expiries = op.expiries
+                if expiries.loop is not (loop := task.get_loop()):
+                    expiries = op.expiries = expiries.on(loop)
+                expiries.add(expiry)
+            asked = True
             result = await (function(*args, **kwargs) if kwargs else function(*args))
         except BaseException as error:
             answer = (False, error)
-        took = clock() - began
-        if token is not None:
-            reset_deadline(token)
-        if permits is not None:
-            permits.append(None)
-            if waiters:
-                op.guard.wake()
+        try:
+            took = clock() - began
+        finally:
+            if deadline is not None:
+                end(deadline, token)
+            if inside and (asked or type(answer[1]) is not IndexError):  # type: ignore[index]
+                permits.append(None)  # type: ignore[union-attr]
+                if waiters:
+                    op.guard.wake()
+        if not asked:
+            _unasked(op, limiter, answer)
+            return await _adivert(op, function, args, kwargs, cancelling)
         if expiry is not None:
             expiry[TASK] = None
             if expiry[FIRED] is not None:
-                answer = _expired(op, expiry, answer)
+                answer = expired(op.guard, expiry, answer)
         if answer is None:
             bucket = base if took <= first_bound else base + bisect_left(bounds, took)
             good = judge is None or not judge(result)
@@ -216,12 +239,12 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
                 slots[bucket] += 1
                 slots[sum_slot] += took
                 if keep is not None:
-                    keep(source, args, kwargs, result, began)
+                    keep(source, args, kwargs, result, began + took)
                 return result
             answer = (True, result)
         try:
             travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
-            return await adrive(op.guard, travel, function, args, kwargs)
+            return await adrive(op.guard, travel, function, args, kwargs, cancelling)
         finally:
             del answer
 
@@ -229,15 +252,9 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
 
 
 def _divert(
-    op: Operation,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    limiter: RateLimitState | None = None,
+    op: Operation, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Leave the lane before anything was asked; ``limiter`` gave a permit that goes back."""
-    if limiter is not None:
-        limiter.arrival -= limiter.interval
+    """Leave the lane before anything was asked."""
     if op.sampling:
         op.sample_taken()
         began, inside = op.clock(), Stopwatch(op.clock, function)
@@ -253,10 +270,8 @@ async def _adivert(
     function: Callable[..., Awaitable[Any]],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    limiter: RateLimitState | None = None,
+    cancelling: int,
 ) -> Any:
-    if limiter is not None:
-        limiter.arrival -= limiter.interval
     if op.sampling:
         op.sample_taken()
         began, inside = op.clock(), AsyncStopwatch(op.clock, function)
@@ -264,14 +279,19 @@ async def _adivert(
         if not inside.strayed:
             op.observe("overhead", op.clock() - began - inside.seconds)
         return result
-    return await adrive(op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs)
+    return await adrive(
+        op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs, cancelling
+    )
 
 
-def _expired(op: Operation, expiry: Expiry, answer: Answer | None) -> Answer | None:
-    """The limit fired: a cancellation that is ours becomes :class:`TimedOut`, any other stays what it is."""
-    ours = is_ours(expiry)
-    if answer is not None and ours and isinstance(answer[1], CancelledError):
-        assert op.guard.timeout is not None
-        limit, scope = op.guard.timeout.first
-        return False, TimedOut(op.guard.name, scope, limit)
-    return answer
+def _unasked(op: Operation, limiter: RateLimitState | None, answer: Answer | None) -> None:
+    """Something came between admission and the call: give back what was taken, raise what it was.
+
+    Another thread took the last place (under a tracer only): nothing is raised, the call leaves the lane.
+    """
+    if limiter is not None:
+        limiter.arrival -= limiter.interval
+    if answer is not None and type(answer[1]) is not IndexError:
+        op.count("calls", "cancelled")
+        op.observe("call_duration", 0.0, op.name)
+        raise answer[1]

@@ -24,7 +24,7 @@ class Journey(Attempts):
     def run(self) -> Generator[Step, Answer, Answer]:
         """A call from its beginning."""
         self.watch = self.op.guard.report.watch(self.op.name)
-        return (yield from self._travel(None))
+        return (yield from self._whole(self._travel(None)))
 
     def resume(
         self, answer: Answer, started: float, seconds: float, epoch: int
@@ -34,13 +34,24 @@ class Journey(Attempts):
         self.epoch = epoch
         self.attempts = 1
         outcome = self.settle(*answer, seconds)
-        return (yield from self._travel((answer, outcome)))
+        return (yield from self._whole(self._travel((answer, outcome))))
 
     def once(self) -> Generator[Step, Answer, Answer]:
         """A block of code: one attempt, no retry and no fallback."""
         self.watch = self.op.guard.report.watch(self.op.name)
+        return (yield from self._whole(self._block()))
+
+    def _block(self) -> Generator[Step, Answer, Answer]:
         answer, outcome = yield from self.attempt()
         return self._end(answer, outcome)
+
+    def _whole(self, travel: Generator[Step, Answer, Answer]) -> Generator[Step, Answer, Answer]:
+        """Count a call that is given up from outside, too: who drove it was interrupted, or forgot it."""
+        try:
+            return (yield from travel)
+        except GeneratorExit:
+            self._close("cancelled", "GeneratorExit")
+            raise
 
     def _travel(self, first: tuple[Answer, str] | None) -> Generator[Step, Answer, Answer]:
         op = self.op
@@ -50,7 +61,7 @@ class Journey(Attempts):
             if answer[0]:
                 result = "first_try" if self.attempts == 1 else "recovered"
                 break
-            if outcome in ("cancelled", "rejected"):
+            if outcome in ("cancelled", "rejected") or not self.attempts:
                 break
             delay, result = self._next_delay(answer[1])
             if delay is None:
@@ -85,12 +96,12 @@ class Journey(Attempts):
         asked = getattr(error, "retry_after", None)
         if isinstance(asked, int | float):
             delay = max(delay, float(asked))
-        rest = self.rest(now)
+        rest = self.rest()
         if rest is not None and delay >= rest:
             return self._exhausted(name)
         if guard.budget is not None:
             with guard.lock:
-                allowed = guard.budget.spend(now, guard.accounts.calls_ended())
+                allowed = guard.budget.spend(now, guard.accounts.calls_admitted())
             if not allowed:
                 guard.report.event(BudgetExhausted, op.name, attempt=self.attempts + 1, error=name)
                 return None, "budget_exhausted"
@@ -136,7 +147,7 @@ class Journey(Attempts):
             self._close("success", error)
             return answer
         if self.attempts > 1:
-            value.add_note(f"{guard.name}: gave up after {self.attempts} attempts")
+            _note(value, f"{guard.name}: gave up after {self.attempts} attempts")
         ended = outcome if outcome in ("rejected", "timeout") else "failure"
         self._close(ended, error)
         guard.report.event(CallFailed, self.op.name, error=error, outcome=ended, attempts=self.attempts)
@@ -145,6 +156,7 @@ class Journey(Attempts):
     def _degrade(self, cause: str) -> Generator[Step, Answer, Answer | None]:
         """The first fallback that serves; None when none did; a cancellation ends it."""
         op, guard = self.op, self.op.guard
+        self.stray()
         fallback = guard.fallback
         assert fallback is not None
         for mode in fallback.modes:
@@ -186,3 +198,12 @@ class Journey(Attempts):
                 self.watch.call_ended, outcome, self.attempts, guard.state, error, slot, seconds
             )
         op.tick_if_due()
+
+
+def _note(error: BaseException, text: str) -> None:
+    """Add the history to an exception that takes notes; one that takes none goes on as it is."""
+    try:
+        if text not in getattr(error, "__notes__", ()):
+            error.add_note(text)
+    except Exception:
+        return

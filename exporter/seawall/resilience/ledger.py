@@ -10,6 +10,8 @@ slots of all those series when read, instead of when written.
 
 from __future__ import annotations
 
+import sys
+import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from seawall.resilience.fields import (
-    CALL_OUTCOMES,
+    ATTEMPT_OUTCOMES,
     DEFAULT_BUCKETS,
     ERROR_NAMES,
     FIELDS,
@@ -26,6 +28,8 @@ from seawall.resilience.fields import (
     bounds_of,
     label_values,
 )
+
+GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Lane:
 class Layout:
     """The slots of one guard, fixed when the guard is built. ``width`` counts slots with the lanes behind."""
 
-    __slots__ = ("_by_key", "bounds", "calls", "entries", "lanes", "size", "width")
+    __slots__ = ("_by_key", "attempts", "bounds", "entries", "lanes", "retries", "size", "width")
 
     def __init__(
         self,
@@ -124,7 +128,8 @@ class Layout:
             offset += len(bounds) + 3
         self.lanes = lanes
         self.width = offset
-        self.calls = tuple(self.at("calls", o, x) for o in operations for x in CALL_OUTCOMES)
+        self.attempts = tuple(self.at("attempts", o, x) for o in operations for x in ATTEMPT_OUTCOMES)
+        self.retries = tuple(self.at("retries", o) for o in operations if self.has("retries", o))
 
     def entry(self, name: str, *labels: str) -> Entry:
         """The entry of a series. ``KeyError`` when this guard has none of that name and labels."""
@@ -145,22 +150,32 @@ class Ledger:
     slots: list[float] = field(default_factory=list)
     error_names: list[str | None] = field(default_factory=lambda: [None] * ERROR_NAMES + [OVERFLOW_ERROR])
     exemplars: dict[int, Exemplar] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         if not self.slots:
             self.slots = [0] * self.layout.width
 
+    def add(self, slot: int, amount: float = 1) -> None:
+        """Add to a slot, from any thread: one statement under a GIL, under a lock without one."""
+        if GIL:
+            self.slots[slot] += amount
+        else:
+            with self._lock:
+                self.slots[slot] += amount
+
     def observe(self, name: str, seconds: float, *labels: str) -> int:
         """Add to a histogram; the slot of the bucket that it fell in."""
         entry = self.layout.entry(name, *labels)
         slot = entry.offset + bisect_left(entry.bounds, seconds)
-        self.slots[slot] += 1
-        self.slots[entry.offset + entry.size - 1] += seconds
+        self.add(slot)
+        self.add(entry.offset + entry.size - 1, seconds)
         return slot
 
     def clear(self) -> None:
         """All numbers back to 0, in place: operations hold the block."""
         self.slots[:] = [0] * len(self.slots)
+        self._lock = threading.Lock()
         self.exemplars.clear()
 
     def error_slot(self, name: str) -> int:

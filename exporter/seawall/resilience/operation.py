@@ -13,6 +13,7 @@ from seawall.resilience.breaker_state import OPEN
 from seawall.resilience.errors import BreakerOpen, ConfigurationError
 from seawall.resilience.fallback import MISSING
 from seawall.resilience.hotpath import asynchronous, synchronous
+from seawall.resilience.ledger import GIL
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
@@ -57,7 +58,7 @@ class Operation:
         self.first_limit: float | None = guard.timeout.first[0] if guard.timeout else None
         self.expiries = Expiries(self.first_limit or inf, guard.clock)
         breaker = guard.breaker
-        self.judge = breaker.settings.record_result if breaker else None
+        self.judge = guard.report.safely(breaker.settings.record_result) if breaker else None
         slow = breaker.settings.slow_after if breaker and breaker.settings.slow_after else inf
         self.slow_after = min(slow, self.first_limit or inf)
         fallback = guard.fallback
@@ -71,11 +72,11 @@ class Operation:
         """Guard a function or coroutine function. Generators are refused: they would run unguarded."""
         return cast("Callable[P, R]", guarded(self, function))
 
-    def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function under the guard."""
         return cast("R", synchronous(self, function)(*args, **kwargs))
 
-    async def acall(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Await a coroutine function under the guard."""
         return cast("R", await asynchronous(self, function)(*args, **kwargs))
 
@@ -95,17 +96,18 @@ class Operation:
         try:
             return 0 if self.watching() else self.lane
         except Exception as error:
-            self.guard.report.observer_failed(error)
+            self.guard.report.failed("observer", error)
             return self.lane
 
     def sample_taken(self) -> None:
-        self.sampling = False
-        self.guard.shift_lanes()
+        with self.guard.lock:
+            self.sampling = False
+            self.guard.shift_lanes()
 
     def _refuse_until(self) -> float:
         """Until when the short way out will do: nobody is told, no fallback is asked but a default value."""
         guard = self.guard
-        if guard.breaker is None or guard.breaker.state != OPEN or guard.report.audience():
+        if not GIL or guard.breaker is None or guard.breaker.state != OPEN or guard.report.audience():
             return -inf
         if guard.fallback is not None and (
             self.default is MISSING or not issubclass(BreakerOpen, guard.fallback.on)
@@ -113,13 +115,23 @@ class Operation:
             return -inf
         return guard.breaker.open_until
 
+    def told(self, outcome: str, seconds: float) -> str:
+        """What the breaker hears of an attempt: late is ``slow`` to it only when it has a ``slow_after``."""
+        breaker = self.guard.breaker
+        if outcome != "slow" or breaker is None:
+            return outcome
+        slow_after = breaker.settings.slow_after
+        return "slow" if slow_after is not None and seconds > slow_after else "success"
+
     # -- the ledger, off the lane
 
     def count(self, field: str, *labels: str) -> None:
-        self.slots[self.guard.ledger.layout.at(field, self.name, *labels)] += 1
+        ledger = self.guard.ledger
+        ledger.add(ledger.layout.at(field, self.name, *labels))
 
     def add(self, field: str, amount: float) -> None:
-        self.slots[self.guard.ledger.layout.at(field, self.name)] += amount
+        ledger = self.guard.ledger
+        ledger.add(ledger.layout.at(field, self.name), amount)
 
     def observe(self, field: str, seconds: float, *labels: str) -> int:
         """Add to a histogram; the slot of the bucket."""

@@ -10,15 +10,23 @@ from weakref import WeakSet
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
+    from seawall.resilience.registry import Registry
 
 _guards: WeakSet[Guard] = WeakSet()
+_registries: WeakSet[Registry] = WeakSet()
 
 
 def remember(guard: Guard) -> None:
     _guards.add(guard)
 
 
+def remember_registry(registry: Registry) -> None:
+    _registries.add(registry)
+
+
 def _after_fork_in_child() -> None:
+    for registry in list(_registries):
+        registry.restart()
     for guard in list(_guards):
         _begin_anew(guard)
 
@@ -28,13 +36,13 @@ def _begin_anew(guard: Guard) -> None:
     guard.lock = threading.RLock()
     guard.ledger.clear()
     guard.accounts.clear()
+    guard.report.restart()
     if guard.bulkhead is not None:
         guard.bulkhead.clear()
     if guard.stale is not None:
         guard.stale.reset_lock()
     if guard.breaker is not None:
-        guard.breaker.probes_out = 0
-        guard.breaker.window.clear(0)
+        guard.breaker.forget(0)
     if guard.budget is not None:
         guard.budget.restart()
     for op in guard.declared():

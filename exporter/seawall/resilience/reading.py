@@ -30,7 +30,7 @@ def read(guard: Guard) -> list[float]:
             out[layout.at("breaker_window_calls")] = calls
         if guard.budget is not None:
             out[layout.at("retry_budget_remaining")] = guard.budget.remaining_ratio(
-                now, guard.accounts.calls_ended()
+                now, guard.accounts.calls_admitted()
             )
         if guard.bulkhead is not None:
             out[layout.at("bulkhead_in_flight")] = guard.bulkhead.in_flight

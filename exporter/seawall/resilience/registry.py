@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from seawall.resilience import process
 from seawall.resilience.description import document
 from seawall.resilience.errors import ConfigurationError
 from seawall.resilience.events import EVENT_TYPES, Event, Listener
@@ -33,6 +34,7 @@ class Registry:
         self._listeners: dict[Listener, tuple[str, tuple[type, ...]]] = {}
         self._by_type: dict[type, tuple[tuple[str, Listener], ...]] = {}
         self._lock = threading.Lock()
+        process.remember_registry(self)
 
     def guard(self, name: str, **settings: Any) -> Guard:
         """Build a guard in this registry; settings as of :class:`Guard`."""
@@ -106,6 +108,10 @@ class Registry:
         if self.listener_errors[name] == 1:
             kind = type(error).__name__ if error else "an exception"
             _log.warning("listener %s raised %s; further errors are counted, not logged", name, kind)
+
+    def restart(self) -> None:
+        """In a forked child: whoever held the lock is not here."""
+        self._lock = threading.Lock()
 
     def _index(self) -> None:
         self._by_type = {

@@ -26,12 +26,13 @@ class Reporter:
     Events are numbered from 1, in the order in which they are handed out.
     """
 
-    __slots__ = ("_changes", "_guard", "_registry", "number")
+    __slots__ = ("_changes", "_guard", "_handing_out", "_registry", "number")
 
     def __init__(self, guard: Guard, registry: Registry) -> None:
         self._guard = guard
         self._registry = registry
-        self._changes: deque[Change] = deque()
+        self._changes: deque[tuple[int, Change]] = deque()
+        self._handing_out = False
         self.number = 0
 
     def event(self, kind: type, operation: str, **facts: Any) -> None:
@@ -45,30 +46,46 @@ class Reporter:
             self._registry.hand_out(listeners, event)
 
     def decided(self, change: Change) -> None:
-        """Remember a transition until the lock is released. Caller holds the guard's lock."""
+        """Remember a transition and its number until the lock is released. Caller holds it."""
         if self._registry.listeners_of(Transition):
-            self._changes.append(change)
+            self.number += 1
+            self._changes.append((self.number, change))
 
     def transitions(self, operation: str) -> None:
-        """Hand out the transitions that were decided since, in their order."""
+        """Hand out the transitions that were decided since: in their order, by one thread at a time."""
         while self._changes:
+            with self._guard.lock:
+                if self._handing_out or not self._changes:
+                    return
+                self._handing_out = True
+                number, change = self._changes.popleft()
             try:
-                change = self._changes.popleft()
-            except IndexError:
-                return
-            self.event(
-                Transition,
-                operation,
-                from_state=change.from_state,
-                to_state=change.to_state,
-                reason=change.reason,
-                failure_ratio=change.failure_ratio,
-                slow_ratio=change.slow_ratio,
-                window_calls=change.window_calls,
-                failures=change.failures,
-                errors=change.errors,
-                open_for=change.open_for,
-            )
+                self._hand_out(operation, number, change)
+            finally:
+                self._handing_out = False
+
+    def _hand_out(self, operation: str, number: int, change: Change) -> None:
+        event = Transition(
+            dependency=self._guard.name,
+            operation=operation,
+            number=number,
+            at=change.at,
+            from_state=change.from_state,
+            to_state=change.to_state,
+            reason=change.reason,
+            failure_ratio=change.failure_ratio,
+            slow_ratio=change.slow_ratio,
+            window_calls=change.window_calls,
+            failures=change.failures,
+            errors=change.errors,
+            open_for=change.open_for,
+        )
+        self._registry.hand_out(self._registry.listeners_of(Transition), event)
+
+    def restart(self) -> None:
+        """In a forked child: whoever was handing out is not here."""
+        self._changes.clear()
+        self._handing_out = False
 
     def audience(self) -> bool:
         """Whether anyone is told of rejected calls."""
@@ -79,13 +96,28 @@ class Reporter:
             or registry.listeners_of(CallDegraded)
         )
 
+    def safely(self, predicate: Callable[[Any], bool] | None) -> Callable[[Any], bool] | None:
+        """A predicate of the user's as one that never raises: when it does, it is counted and says no."""
+        if predicate is None:
+            return None
+
+        def asked(value: Any) -> bool:
+            try:
+                return bool(predicate(value))
+            except Exception as error:
+                self.failed("predicate", error)
+                return False
+
+        return asked
+
     def question(self) -> Callable[[], bool] | None:
         """What to ask before a call takes the fast lane; it may raise. None: nobody observes."""
         observer = self._registry.observer
         return None if observer is None else observer.watching
 
-    def observer_failed(self, error: Exception) -> None:
-        self._registry.count_listener_error("observer", error)
+    def failed(self, who: str, error: Exception) -> None:
+        """Code of the user's, or of telemetry, raised where that must not matter to the call."""
+        self._registry.count_listener_error(who, error)
 
     def watch(self, operation: str) -> Watch | None:
         """Follow a call that begins, if the observer wants to."""
@@ -99,5 +131,5 @@ class Reporter:
         try:
             return method(*args)
         except Exception as error:
-            self.observer_failed(error)
+            self.failed("observer", error)
             return None

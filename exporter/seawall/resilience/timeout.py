@@ -1,14 +1,10 @@
-"""Timeouts: settings, and the deadline that nested guards inherit through a context variable."""
+"""Settings of the timeouts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 from seawall.resilience.checks import Checks
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,23 +49,3 @@ class Timeout:
 
     def describe(self) -> dict[str, object]:
         return {"attempt": self.attempt, "total": self.total}
-
-
-#: (deadline, clock it is read on) of the innermost guard around the current code.
-deadline: ContextVar[tuple[float, Clock] | None] = ContextVar("seawall_deadline", default=None)
-
-
-def remaining() -> float | None:
-    """Seconds left until the deadline of the guards around this code, never below 0; ``None`` without one."""
-    at = deadline.get()
-    if at is None:
-        return None
-    return max(0.0, at[0] - at[1]())
-
-
-def reset_deadline(token: Token[tuple[float, Clock] | None]) -> None:
-    try:
-        deadline.reset(token)
-    except ValueError:
-        # A coroutine that is closed from another context: its own context is gone with it.
-        return

@@ -3,8 +3,9 @@
 ================================================  =============  ==========================================
 exception                                          outcome        counts as
 ================================================  =============  ==========================================
-``asyncio.CancelledError``, ``KeyboardInterrupt``,  ``cancelled``  nothing: no success, no failure, no retry
-``SystemExit``, ``GeneratorExit``
+``asyncio.CancelledError`` and whatever is no      ``cancelled``  nothing: no success, no failure, no retry
+``Exception``: ``KeyboardInterrupt``,
+``SystemExit``, ``GeneratorExit``, other loops' own
 one of ``ignore``                                  ``ignored``    nothing; never retried, never degraded
 one of ``record`` that is a ``TimeoutError``       ``timeout``    failure
 one of ``record``                                  ``failure``    failure
@@ -21,7 +22,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 Types = tuple[type[BaseException], ...]
-NEUTRAL: Types = (CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 Predicate = Callable[[BaseException], bool]
 _WORST_FIRST = ("cancelled", "failure", "timeout", "ignored")
 
@@ -42,7 +42,11 @@ def matches(error: BaseException, types: Types) -> bool:
 
 def neutral(error: BaseException) -> bool:
     """Whether the exception, or any leaf of a group, is a cancellation."""
-    return matches(error, NEUTRAL)
+    return any(_cancels(leaf) for leaf in leaves(error))
+
+
+def _cancels(error: BaseException) -> bool:
+    return isinstance(error, CancelledError) or not isinstance(error, Exception)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Verdicts:
         return self._declared(error) or all(self._declared(leaf) for leaf in leaves(error))
 
     def _leaf(self, error: BaseException) -> str:
-        if isinstance(error, NEUTRAL):
+        if _cancels(error):
             return "cancelled"
         if self._declared(error) or not self._counts(error):
             return "ignored"
