@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from seawall.resilience.deadline import alive, current, end, rest_of
+from seawall.resilience.deadline import AT, Deadline, alive, current, reset, rest_of
 from seawall.resilience.errors import BreakerOpen, BulkheadFull, RateLimited, Rejected, TimedOut
 from seawall.resilience.events import CallRejected, TimeoutExceeded
 from seawall.resilience.stopwatch import Stopwatch
@@ -62,27 +62,33 @@ class Attempts:
         rejected = yield from self._enter()
         if rejected is not None:
             return (False, rejected), _outcome_unasked(rejected)
-        self.attempts += 1
-        if self.attempts > 1:
-            op.count("retries")
-        now = op.clock()
-        limit, scope = self._limit()
-        mine = [now + limit, op.clock, self.outer] if limit is not None else None
-        token = current.set(mine) if mine is not None else None
         answer: Answer = (False, GeneratorExit())
+        mine: Deadline | None = None
+        token = None
+        began = 0.0
         try:
+            self.attempts += 1
+            if self.attempts > 1:
+                op.count("retries")
+            limit, scope = self._limit()
+            began = op.clock()
+            if limit is not None:
+                mine = [began + limit, op.clock, self.outer]
+                token = current.set(mine)
             if self.watch is not None:
                 guard.report.observed(self.watch.attempt_started, self.attempts)
             answer = yield ATTEMPT, limit, scope
         finally:
             # Left by an answer, or closed because whoever drives this was interrupted: nothing stays taken.
-            seconds = op.clock() - now
+            # What matters most first: after each call an interrupt may take the rest away.
             if mine is not None:
-                end(mine, token)
+                mine[AT] = inf
             if guard.bulkhead is not None:
-                with guard.lock:
-                    guard.bulkhead.leave()
-            outcome = self.settle(*answer, seconds)
+                guard.bulkhead.permits.append(None)
+                guard.wake()
+            if token is not None:
+                reset(token)
+            outcome = self.settle(*answer, op.clock() - began)
         return answer, outcome
 
     def _enter(self) -> Generator[Step, Answer, BaseException | None]:

@@ -43,11 +43,8 @@ def remaining() -> float | None:
     return None if rest == inf else max(0.0, rest)
 
 
-def end(deadline: Deadline, token: Token[Deadline | None] | None) -> None:
-    """The call is over: neither this code nor what it started is bound by its deadline any more."""
-    deadline[AT] = inf
-    if token is None:
-        return
+def reset(token: Token[Deadline | None]) -> None:
+    """Go back to the deadline around this one, which is marked as over already."""
     try:
         current.reset(token)
     except ValueError:

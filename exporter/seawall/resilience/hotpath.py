@@ -14,11 +14,12 @@ from __future__ import annotations
 from asyncio import current_task
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.async_timeout import FIRED, TASK, expired
 from seawall.resilience.attempt import Answer
-from seawall.resilience.deadline import Deadline, alive, current, end, rest_of
+from seawall.resilience.deadline import AT, Deadline, alive, current, reset, rest_of
 from seawall.resilience.drivers import adrive, drive
 from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
@@ -132,12 +133,15 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             took = clock() - began
         finally:
+            # What matters most first: after each call an interrupt may take the rest away.
             if deadline is not None:
-                end(deadline, token)
+                deadline[AT] = inf
             if inside and (asked or type(answer[1]) is not IndexError):  # type: ignore[index]
                 permits.append(None)  # type: ignore[union-attr]
                 if waiters:
                     op.guard.wake()
+            if token is not None:
+                reset(token)
         if not asked:
             _unasked(op, limiter, answer)
             return _divert(op, function, args, kwargs)
@@ -218,12 +222,15 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
         try:
             took = clock() - began
         finally:
+            # What matters most first: after each call an interrupt may take the rest away.
             if deadline is not None:
-                end(deadline, token)
+                deadline[AT] = inf
             if inside and (asked or type(answer[1]) is not IndexError):  # type: ignore[index]
                 permits.append(None)  # type: ignore[union-attr]
                 if waiters:
                     op.guard.wake()
+            if token is not None:
+                reset(token)
         if not asked:
             _unasked(op, limiter, answer)
             return await _adivert(op, function, args, kwargs, cancelling)
