@@ -50,3 +50,23 @@ def reset(token: Token[Deadline | None]) -> None:
     except ValueError:
         # A coroutine that is closed from another context: its own context is gone with it.
         return
+
+
+def within(limit: float | None, clock: Clock, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` with a deadline that guards inside it inherit; itself where there is no limit."""
+    if limit is None:
+        return function
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        deadline: Deadline = [clock() + limit, clock, alive(current.get())]
+        token = None
+        try:
+            token = current.set(deadline)
+            return function(*args, **kwargs)
+        finally:
+            # First what no interrupt can come before: from here on it binds nobody.
+            deadline[AT] = inf
+            if token is not None:
+                reset(token)
+
+    return run

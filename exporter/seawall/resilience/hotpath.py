@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.async_timeout import FIRED, TASK, expired
 from seawall.resilience.attempt import Answer
-from seawall.resilience.deadline import AT, Deadline, alive, current, reset, rest_of
+from seawall.resilience.deadline import AT, Deadline, alive, current, reset, rest_of, within
 from seawall.resilience.drivers import adrive, drive
 from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
@@ -35,14 +35,14 @@ inherited_deadline = current.get
 
 def synchronous(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` under the guard. Breaker, retry, fallback cost a success nothing: lean has them too."""
-    plain = op.limiter is None and op.permits is None and op.first_limit is None
-    lean = plain and op.keep is None and op.judge is None
+    lean = op.limiter is None and op.permits is None and op.keep is None and op.judge is None
     return _lean(op, function) if lean else _full(op, function)
 
 
 def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
-    first_bound = bounds[0]
+    first_bound, need = bounds[0], op.first_limit or 0.0
+    run = within(op.first_limit, clock, function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         lane = op.open_lane
@@ -56,11 +56,11 @@ def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
         if not lane:
             return _divert(op, function, args, kwargs)
-        if (inherited := inherited_deadline()) is not None and rest_of(inherited) <= 0:
+        if (inherited := inherited_deadline()) is not None and rest_of(inherited) <= need:
             return _divert(op, function, args, kwargs)
         began = clock()
         try:
-            result = function(*args, **kwargs) if kwargs else function(*args)
+            result = run(*args, **kwargs) if kwargs else run(*args)
         except BaseException as error:
             answer: Answer = (False, error)
             took = clock() - began
@@ -84,11 +84,11 @@ def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
-    """With rate limit, bulkhead, deadline and stale store, each where there is one."""
+    """With rate limit, bulkhead, stale store and judged results, each where there is one."""
     clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
-    limit, limiter, permits, waiters = op.first_limit, op.limiter, op.permits, op.waiters
-    keep, judge = op.keep, op.judge
-    first_bound, source, need = bounds[0], (op.name, function), limit or 0.0
+    limiter, permits, waiters, keep, judge = op.limiter, op.permits, op.waiters, op.keep, op.judge
+    first_bound, source, need = bounds[0], (op.name, function), op.first_limit or 0.0
+    run = within(op.first_limit, clock, function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         lane = op.open_lane
@@ -115,40 +115,30 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
                 return _divert(op, function, args, kwargs)
             limiter.arrival = arrival + limiter.interval
         answer: Answer | None = None
-        deadline: Deadline | None = None
-        token = None
         inside = asked = False
         try:
             if permits is not None:
                 # Noted first: an interrupt can come after a call only, when the place is taken.
                 inside = True
                 permits.pop()
-            if limit is not None:
-                deadline = [began + limit, clock, alive(inherited)]
-                token = current.set(deadline)
             asked = True
-            result = function(*args, **kwargs) if kwargs else function(*args)
+            result = run(*args, **kwargs) if kwargs else run(*args)
         except BaseException as error:
             answer = (False, error)
         try:
             took = clock() - began
         finally:
-            # What matters most first: after each call an interrupt may take the rest away.
-            if deadline is not None:
-                deadline[AT] = inf
             if inside and (asked or type(answer[1]) is not IndexError):  # type: ignore[index]
                 permits.append(None)  # type: ignore[union-attr]
                 if waiters:
                     op.guard.wake()
-            if token is not None:
-                reset(token)
         if not asked:
             _unasked(op, limiter, answer)
             return _divert(op, function, args, kwargs)
         if answer is None:
             bucket = base if took <= first_bound else base + bisect_left(bounds, took)
-            good = judge is None or not judge(result)
-            if good and op.lane == lane and took <= slow_after and began <= op.tick:
+            plain = op.lane == lane and took <= slow_after and began <= op.tick
+            if plain and (judge is None or not judge(result)):
                 slots = op.slots
                 slots[bucket] += 1
                 slots[sum_slot] += took
@@ -240,8 +230,8 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
                 answer = expired(op.guard, expiry, answer)
         if answer is None:
             bucket = base if took <= first_bound else base + bisect_left(bounds, took)
-            good = judge is None or not judge(result)
-            if good and op.lane == lane and took <= slow_after and began <= op.tick:
+            plain = op.lane == lane and took <= slow_after and began <= op.tick
+            if plain and (judge is None or not judge(result)):
                 slots = op.slots
                 slots[bucket] += 1
                 slots[sum_slot] += took
