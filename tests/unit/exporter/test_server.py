@@ -92,6 +92,8 @@ def test_a_host_that_is_not_ours(host: str) -> None:
 
 def test_a_server_that_does_not_come_up_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seawall.exporter.server._START_WITHIN", 0.0)
+    # Its thread runs and ends without ever having listened.
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_args, **_named: None)
     server = ExporterServer(create_app(Registry("shop")), FREE)
     with pytest.raises(ServerError, match="did not begin to answer"):
         server.start()
