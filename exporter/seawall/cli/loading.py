@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seawall.cli.problem import CliError, reason
+from seawall.cli.settings_help import place, unknown_setting
 from seawall.resilience import ConfigurationError, Registry
 
 POLICIES_PATH = "/api/policies"
@@ -56,8 +57,10 @@ def _module(name: str) -> object:
     try:
         return importlib.import_module(name)
     except ConfigurationError as error:
-        raise CliError.listing(f"settings in module {name} can't be", error.problems) from None
+        raise CliError.listing(f"settings in module {name} can't be{place(error)}", error.problems) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module of the user's raises
+        if (unknown := unknown_setting(error)) is not None:
+            raise CliError(f"settings in module {name} can't be{place(error)}: {unknown}") from None
         text = str(error).partition("\n")[0]
         raise CliError(f"can't import module {name}: {type(error).__name__}: {text}") from None
 
