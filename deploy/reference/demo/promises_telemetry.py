@@ -32,7 +32,7 @@ def followed(evidence: Evidence) -> Promise:
         if record is None or not _retried(trace, identifier):
             continue
         tried += 1
-        if {catalog.LOG_EVENTS["RetryScheduled"], "request.served"} <= lines[identifier]:
+        if {catalog.LOG_EVENTS["RetryScheduled"], catalog.LOG_REQUEST} <= lines[identifier]:
             figures = (
                 f"{identifier}: header of a {record.status}, {len(lines[identifier])} kinds of log lines,"
                 f" {len(trace)} spans by OTLP, exemplar of {exemplar.series}"

@@ -15,7 +15,7 @@ _OURS = Path(seawall.resilience.__file__).parents[1]
 
 
 def unknown_setting(error: BaseException) -> str | None:
-    """What a ``TypeError`` about a setting that does not exist means; ``None`` when it is about anything else."""
+    """What a ``TypeError`` about a setting that does not exist means; ``None`` for any other."""
     found = _UNKNOWN.match(str(error)) if isinstance(error, TypeError) else None
     if found is None:
         return None

@@ -233,6 +233,8 @@ class BreakerState:
         self.epoch += 1
         self.probes_out = self._probes_good = 0
         self._probes_bad = []
+        self.window.failures.clear()
+        self.window.slow.clear()
         self.last_change = change
         if to == OPEN:
             self.why_opened = change

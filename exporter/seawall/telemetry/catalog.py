@@ -241,6 +241,9 @@ ATTRIBUTES = (
     ATTR_ERROR_TYPE,
 )
 
+#: Log event of a request that was answered.
+LOG_REQUEST = "request.served"
+
 #: Log event of each kind of event that the core emits, by the event's class name.
 LOG_EVENTS = {
     "Transition": "breaker.transition",
