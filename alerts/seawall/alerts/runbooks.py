@@ -60,7 +60,9 @@ def _table(context: Context, policy: str) -> Table | None:
     ]
     if not guards:
         return None
-    columns = list(dict.fromkeys(name for _, settings in guards for name in settings))
+    # A setting that no guard uses would only push the others off a phone's screen.
+    used = (name for _, settings in guards for name, value in settings.items() if _used(value))
+    columns = list(dict.fromkeys(used))
     rows = tuple(
         (
             escaped(guard.name),
@@ -70,7 +72,7 @@ def _table(context: Context, policy: str) -> Table | None:
         )
         for guard, settings in guards
     )
-    return Table(("dependency", "criticality", "fallback", *map(escaped, columns)), rows)
+    return Table(("dependency", "criticality", "fallback", *(f"`{name}`" for name in columns)), rows)
 
 
 def _settings(guard: GuardPolicy, policy: str) -> Mapping[str, object]:
@@ -83,6 +85,10 @@ def _settings(guard: GuardPolicy, policy: str) -> Mapping[str, object]:
         else:
             found[name] = value
     return found
+
+
+def _used(value: object) -> bool:
+    return value is not None and value is not False and value != []
 
 
 def _cell(value: object) -> str:
