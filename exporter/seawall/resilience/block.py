@@ -19,99 +19,160 @@ from seawall.resilience.journey import Journey
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
+    from seawall.resilience.operation import Operation
 
 Travel = Generator[Step, Answer, Answer]
-_Open = tuple[Travel, Timeout | None, str, float | None]
+
+
+class Block:
+    """One attempt of one operation, from its admission to its end: ``with Block(op):``, once.
+
+    It is ended by whoever entered it, in any thread, task or context.
+    """
+
+    __slots__ = ("_cutoff", "_travel", "journey", "limit", "scope")
+
+    def __init__(self, journey: Journey) -> None:
+        self.journey = journey
+        self._travel: Travel | None = journey.once()
+        self._cutoff: Timeout | None = None
+        self.limit: float | None = None
+        self.scope = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still to be ended."""
+        return self._travel is not None
+
+    def admit(self) -> None:
+        """Wait in this thread until admitted, or raise why not."""
+        guard = self.journey.op.guard
+        kind, seconds, scope = self._next(None)
+        while kind != ATTEMPT:
+            answer: Answer = (True, None)
+            try:
+                if kind == SLEEP:
+                    guard.sleep(seconds or 0.0)
+                else:
+                    answer = queue(guard, seconds or 0.0)
+            except BaseException as error:
+                answer = False, error
+            kind, seconds, scope = self._next(answer)
+        self.limit, self.scope = seconds, scope
+
+    async def aadmit(self) -> None:
+        """Wait in this task until admitted, or raise why not."""
+        guard = self.journey.op.guard
+        kind, seconds, scope = self._next(None)
+        while kind != ATTEMPT:
+            answer: Answer = (True, None)
+            try:
+                if kind == SLEEP:
+                    await guard.asleep(seconds or 0.0)
+                else:
+                    answer = await aqueue(guard, seconds or 0.0)
+            except BaseException as error:
+                answer = False, error
+            kind, seconds, scope = self._next(answer)
+        self.limit, self.scope = seconds, scope
+
+    def end(self, error: BaseException | None) -> None:
+        """Tell the journey what the block came to; the block's exception goes its own way."""
+        travel, self._travel = self._travel, None
+        if travel is None:
+            return
+        try:
+            self._send(travel, (error is None, error))
+        except StopIteration:
+            return
+
+    def __enter__(self) -> None:
+        self.admit()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.end(error)
+
+    async def __aenter__(self) -> None:
+        await self.aadmit()
+        if self.limit is not None:
+            try:
+                self._cutoff = timeout(self.limit)
+                await self._cutoff.__aenter__()
+            except BaseException as error:
+                self.end(error)
+                raise
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._cutoff is not None and self.limit is not None:
+            try:
+                await self._cutoff.__aexit__(type(error) if error else None, error, None)
+            except TimeoutError:
+                late = TimedOut(self.journey.op.guard.name, self.scope, self.limit)
+                self.end(late)
+                raise late from None
+        self.end(error)
+
+    def _next(self, answer: Answer | None) -> Step:
+        """The next step of admission. Raises what it refused with."""
+        assert self._travel is not None
+        try:
+            return self._send(self._travel, answer)
+        except StopIteration as end:
+            self._travel = None
+            refused: BaseException = end.value[1]
+        try:
+            raise refused
+        finally:
+            del refused
+
+    def _send(self, travel: Travel, answer: Answer | None) -> Step:
+        return next(travel) if answer is None else travel.send(answer)
 
 
 class Blocks:
-    """The blocks of one guard that are open, innermost last, per thread or task."""
+    """The blocks of one guard that are open, innermost last, per thread or task.
 
-    __slots__ = ("_guard", "_open")
+    A block inside a generator may be left in another context than it was entered in. Where the context knows
+    no open block, the one entered last anywhere is ended: each leaving ends one block, no permit is lost.
+    """
+
+    __slots__ = ("_entered", "_guard", "_open")
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._open: ContextVar[tuple[_Open, ...]] = ContextVar("seawall_blocks", default=())
+        self._open: ContextVar[tuple[Block, ...]] = ContextVar("seawall_blocks", default=())
+        self._entered: dict[Block, None] = {}
 
     def enter(self) -> None:
         """Be admitted, or raise why not."""
-        guard = self._guard
-        travel = self._journey()
-        kind, limit, scope = _advance(travel, None)
-        while kind != ATTEMPT:
-            answer: Answer = (True, None)
-            try:
-                if kind == SLEEP:
-                    guard.sleep(limit or 0.0)
-                else:
-                    answer = queue(guard, limit or 0.0)
-            except BaseException as error:
-                answer = False, error
-            kind, limit, scope = _advance(travel, answer)
-        self._push((travel, None, scope, limit))
+        block = block_of(self._guard.operation("default"))
+        block.__enter__()
+        self._push(block)
 
     async def aenter(self) -> None:
-        guard = self._guard
-        travel = self._journey()
-        kind, limit, scope = _advance(travel, None)
-        while kind != ATTEMPT:
-            answer: Answer = (True, None)
-            try:
-                if kind == SLEEP:
-                    await guard.asleep(limit or 0.0)
-                else:
-                    answer = await aqueue(guard, limit or 0.0)
-            except BaseException as error:
-                answer = False, error
-            kind, limit, scope = _advance(travel, answer)
-        cutoff = timeout(limit) if limit is not None else None
-        if cutoff is not None:
-            await cutoff.__aenter__()
-        self._push((travel, cutoff, scope, limit))
+        block = block_of(self._guard.operation("default"))
+        await block.__aenter__()
+        self._push(block)
 
     def leave(self, error: BaseException | None) -> None:
         """End the innermost block with what it raised."""
-        travel, *_ = self._pop()
-        _end(travel, error)
+        self._pop().__exit__(None, error, None)
 
     async def aleave(self, error: BaseException | None) -> None:
-        travel, cutoff, scope, limit = self._pop()
-        if cutoff is not None and limit is not None:
-            try:
-                await cutoff.__aexit__(type(error) if error else None, error, None)
-            except TimeoutError:
-                late = TimedOut(self._guard.name, scope, limit)
-                _end(travel, late)
-                raise late from None
-        _end(travel, error)
+        await self._pop().__aexit__(None, error, None)
 
-    def _journey(self) -> Travel:
-        return Journey(self._guard.operation("default"), self._journey, (), {}).once()
-
-    def _push(self, block: _Open) -> None:
+    def _push(self, block: Block) -> None:
+        self._entered[block] = None
         self._open.set((*self._open.get(), block))
 
-    def _pop(self) -> _Open:
-        *rest, last = self._open.get()
-        self._open.set(tuple(rest))
-        return last
+    def _pop(self) -> Block:
+        here = [block for block in self._open.get() if block.open]
+        block = here.pop() if here else next(reversed(self._entered))
+        self._open.set(tuple(here))
+        del self._entered[block]
+        return block
 
 
-def _advance(travel: Travel, answer: Answer | None) -> Step:
-    """The next step of admission. Raises what it refused with."""
-    try:
-        return next(travel) if answer is None else travel.send(answer)
-    except StopIteration as end:
-        refused: BaseException = end.value[1]
-    try:
-        raise refused
-    finally:
-        del refused
-
-
-def _end(travel: Travel, error: BaseException | None) -> None:
-    """Tell the journey what the block came to; the block's exception goes its own way."""
-    try:
-        travel.send((error is None, error))
-    except StopIteration:
-        return
+def block_of(op: Operation) -> Block:
+    """A block under this operation, not yet entered."""
+    return Block(Journey(op, block_of, (), {}))

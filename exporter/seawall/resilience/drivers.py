@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seawall.resilience.attempt import ASK, ATTEMPT, QUEUE, SLEEP, Answer, Step
 from seawall.resilience.errors import TimedOut
 from seawall.resilience.priorities import rank
+from seawall.resilience.unbegun import refuse_unbegun
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
@@ -43,6 +44,7 @@ def drive(
         answer = end.value
     ok, value = answer
     if ok:
+        refuse_unbegun(guard.name, function, value)
         return value
     try:
         raise value

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from seawall.resilience import process
 from seawall.resilience import registry as registries
@@ -22,6 +22,7 @@ from seawall.resilience.description import Objectives, describe
 from seawall.resilience.fallback import Fallback
 from seawall.resilience.fields import DEFAULT_BUCKETS
 from seawall.resilience.guard_checks import POLICIES, check_guard
+from seawall.resilience.guarding import Guarding
 from seawall.resilience.ledger import GIL, Ledger, layout_of
 from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit, RateLimitState
@@ -34,14 +35,11 @@ from seawall.resilience.timeout import Timeout
 from seawall.resilience.verdict import Verdicts
 from seawall.resilience.window import MARKS
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 #: Seconds between two rounds of housekeeping, run by the first call that finds it due.
 SLICE = 1.0
 
 
-class Guard:
+class Guard(Guarding):
     """Policies around the calls to one dependency, in this order from the outside:
 
     fallback, total timeout, retry (with budget), breaker, rate limit, bulkhead, attempt timeout, the call.
@@ -136,15 +134,8 @@ class Guard:
             checks.done()
         return self._operations[name]
 
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Guard a function or coroutine function."""
-        return self.operation("default")(function)
-
-    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.operation("default").call(function, *args, **kwargs)
-
-    async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self.operation("default").acall(function, *args, **kwargs)
+    def _operation(self) -> Operation:
+        return self.operation("default")
 
     def __enter__(self) -> None:
         """Guard a block: one attempt. A block can't run twice, so retry and fallback stay out."""

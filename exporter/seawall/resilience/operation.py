@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING
 
 from seawall.resilience.async_timeout import Expiries
 from seawall.resilience.breaker_state import OPEN
-from seawall.resilience.errors import BreakerOpen, ConfigurationError
+from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
-from seawall.resilience.hotpath import asynchronous, synchronous
+from seawall.resilience.guarding import Guarding
 from seawall.resilience.ledger import GIL
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-
-class Operation:
+class Operation(Guarding):
     """One operation of a guard: a decorator, and ``call`` / ``acall``. Its attributes are what the lane
     reads.
 
@@ -68,17 +63,8 @@ class Operation:
         self.refused = lane.refused
         self.refuse_until = -inf
 
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Guard a function or coroutine function. Generators are refused: they would run unguarded."""
-        return cast("Callable[P, R]", guarded(self, function))
-
-    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function under the guard."""
-        return cast("R", synchronous(self, function)(*args, **kwargs))
-
-    async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Await a coroutine function under the guard."""
-        return cast("R", await asynchronous(self, function)(*args, **kwargs))
+    def _operation(self) -> Operation:
+        return self
 
     # -- at the entry of the lane
 
@@ -145,24 +131,3 @@ class Operation:
 
 def _nobody() -> bool:
     return False
-
-
-def guarded(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` under the guard, with its own name and signature."""
-    inner = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    called = inner if inspect.isroutine(inner) else type(inner).__call__
-    generator = inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
-    if generator or isinstance(inner, type | staticmethod | classmethod) or not callable(inner):
-        what = f"the generator {_name(inner)}" if generator else _name(inner)
-        allowed = "def and async def functions"
-        raise ConfigurationError([f"{op.guard.name}: can't guard {what}; allowed: {allowed}"])
-    is_async = inspect.iscoroutinefunction(called)
-    wrapped = asynchronous(op, function) if is_async else synchronous(op, function)
-    functools.update_wrapper(wrapped, function)
-    return wrapped
-
-
-def _name(thing: object) -> str:
-    return getattr(thing, "__qualname__", type(thing).__name__)

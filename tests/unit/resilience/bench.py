@@ -42,7 +42,7 @@ class Bench:
 
     def once(self, body: Callable[[], Any]) -> Any:
         if self.how == "sync":
-            return self.guard(body)()
+            return self.guard.call(body)
 
         @self.guard
         async def task() -> Any:

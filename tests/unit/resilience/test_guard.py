@@ -43,15 +43,6 @@ def test_a_failed_calls_frame_dies_with_the_exception(bench: Callable[..., Bench
         gc.enable()
 
 
-def test_generators_are_refused_when_decorated() -> None:
-    guard = Guard("bank", registry=Registry("t"))
-    with pytest.raises(ConfigurationError, match="can't guard the generator"):
-
-        @guard
-        def rows() -> Any:
-            yield 1
-
-
 def test_declared_operations_are_counted_apart_and_others_refused() -> None:
     guard = Guard("files", operations=("get", "put"), registry=Registry("t"))
     assert guard.operation("put").call(lambda: 1) == 1

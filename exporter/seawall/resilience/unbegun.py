@@ -1,0 +1,69 @@
+"""Work that a ``def`` handed back without having begun it. Nothing would guard it, so it is refused.
+
+Before the call nobody can know. After it, one look is enough: functions don't change their kind. A guarded
+function is looked at when it first answers, and whenever a call leaves the fast lane.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any
+
+from seawall.resilience.errors import ConfigurationError
+
+
+@contextmanager
+def _example() -> Generator[None]:
+    yield
+
+
+@asynccontextmanager
+async def _async_example() -> AsyncGenerator[None]:
+    yield
+
+
+_MANAGERS = (type(_example()), type(_async_example()))
+#: What ``contextlib`` puts around the generator functions that it decorates: one code object each.
+HELPER, ASYNC_HELPER = _example.__code__, _async_example.__code__
+
+
+def refuse_unbegun(dependency: str, function: object, result: object) -> None:
+    """Raise :class:`ConfigurationError` if a function's result is work that is still to be done."""
+    what = _unbegun(result)
+    if not what:
+        return
+    if isinstance(result, Coroutine):
+        # Nobody will await it: say so once, not in a warning too.
+        result.close()
+    raise ConfigurationError(
+        [
+            f"{dependency}: {name_of(function)} handed back {what}, which nothing would guard; allowed: "
+            "a function that is async def, a generator or a context manager itself, or -> Awaitable[...]"
+        ]
+    )
+
+
+def name_of(thing: Any) -> str:
+    """For messages: the qualified name of a function, the type of anything else."""
+    thing = getattr(thing, "timed", thing)
+    name = getattr(thing, "__qualname__", "")
+    return name or type(thing).__name__
+
+
+def _unbegun(result: object) -> str:
+    """What it is; "" for a plain answer.
+
+    A generator expression has begun: its outermost source was asked for when it was made.
+    """
+    if isinstance(result, GeneratorType):
+        begun = inspect.getgeneratorstate(result) != inspect.GEN_CREATED
+        return "" if begun or result.gi_code.co_name == "<genexpr>" else "a generator"
+    if isinstance(result, AsyncGeneratorType):
+        # A def can't have begun it.
+        return "" if result.ag_code.co_name == "<genexpr>" else "an async generator"
+    if isinstance(result, _MANAGERS):
+        return "a context manager"
+    return "an awaitable" if hasattr(type(result), "__await__") else ""
