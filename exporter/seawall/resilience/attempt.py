@@ -7,6 +7,7 @@ An attempt is a generator: it yields what is to be done (:data:`Step`) and is se
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -123,15 +124,18 @@ class Attempts:
         if limiter is not None:
             with guard.lock:
                 wait = limiter.take(now)
+                permit = limiter.newest
             if wait is None:
                 return self._reject(
                     RateLimited(guard.name, "rate_limit", "exceeded", limiter.retry_after(now))
                 )
-            granted.append(limiter.give_back)
+            granted.append(partial(limiter.give_back, permit))
             if wait > 0:
                 refused = yield from self._queue("rate_limit", "rate_limiter_wait", (SLEEP, wait, ""))
                 if refused is not None:
                     return refused
+                if (more := limiter.shut_until - op.clock()) > 0.001:
+                    return self._reject(RateLimited(guard.name, "rate_limit", "exceeded", more))
         if bulkhead is not None:
             with guard.lock:
                 entered = bulkhead.enter()
@@ -186,7 +190,7 @@ class Attempts:
             error, outcome = "result", "failure"
         if not ok:
             self.stray()
-            outcome = guard.verdicts.outcome(value)
+            outcome = self._throttled(value, guard.verdicts.outcome(value))
         failed = outcome in ("failure", "timeout")
         op.count("attempts", outcome)
         slot = op.observe("attempt_duration", seconds, op.name)
@@ -200,6 +204,16 @@ class Attempts:
             guard.report.observed(self.watch.attempt_ended, outcome, error, slot, seconds)
         guard.report.transitions(op.name)
         return outcome
+
+    def _throttled(self, error: BaseException, outcome: str) -> str:
+        """Of an attempt that the dependency refused because it was too much: see ``RateLimit``."""
+        limiter, guard = self.op.guard.limiter, self.op.guard
+        pause = None if limiter is None else limiter.settings.throttled(error, guard.report.failed)
+        if limiter is None or pause is None:
+            return outcome
+        with guard.lock:
+            limiter.drain(self.op.clock() + pause)
+        return outcome if limiter.settings.throttled_counts else "ignored"
 
     def rest(self) -> float | None:
         """Seconds left of the total and of the inherited deadline."""

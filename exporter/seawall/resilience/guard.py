@@ -25,7 +25,7 @@ from seawall.resilience.guard_checks import POLICIES, check_guard
 from seawall.resilience.guarding import Guarding
 from seawall.resilience.ledger import GIL, Ledger, layout_of
 from seawall.resilience.operation import Operation
-from seawall.resilience.rate_limit import RateLimit, RateLimitState
+from seawall.resilience.rate_limit import RateLimit, RateLimitState, limiter_of
 from seawall.resilience.reading import read, snapshot
 from seawall.resilience.reporting import Reporter
 from seawall.resilience.retry import Retry
@@ -108,7 +108,7 @@ class Guard(Guarding):
         self.ledger = Ledger(layout_of(self.operations, present, modes, tuple(buckets), stale_for))
         self.began = clock()
         self.breaker = BreakerState(breaker, entered_at=self.began) if breaker else None
-        self.limiter = RateLimitState(rate_limit) if rate_limit else None
+        self.limiter = limiter_of(rate_limit) if rate_limit else None
         self.bulkhead = BulkheadState(bulkhead) if bulkhead else None
         failed = partial(self.report.failed, "fallback.key")
         self.stale = StaleStore(fallback, failed) if fallback and "stale" in modes else None
@@ -278,7 +278,7 @@ class Guard(Guarding):
                 if self.breaker.lane_open(self.clock(), self.accounts.lane_successes())
                 else 0
             )
-        if not GIL:
+        if not GIL or (self.limiter is not None and not isinstance(self.limiter, RateLimitState)):
             lane = 0
         for op in self._operations.values():
             op.shift(lane, self.watching)

@@ -12,6 +12,7 @@ from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
 from seawall.resilience.guarding import Guarding
 from seawall.resilience.ledger import GIL
+from seawall.resilience.rate_limit import RateLimitState
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
@@ -46,7 +47,7 @@ class Operation(Guarding):
         self.tick = -inf
         self.sampling = False
         self.watching: Callable[[], bool] = _nobody
-        self.limiter = guard.limiter
+        self.limiter = guard.limiter if isinstance(guard.limiter, RateLimitState) else None
         self.permits = guard.bulkhead.permits if guard.bulkhead else None
         self.waiters = guard.bulkhead.waiters if guard.bulkhead else None
         self.keep = guard.stale.keep if guard.stale else None

@@ -19,7 +19,7 @@ class Bench:
         self.how = how
         self.clock = ManualClock()
         self.events = Recording()
-        registry = Registry("t")
+        self.registry = registry = Registry("t")
         registry.subscribe(self.events)
         self.guard = Guard(
             "bank",
