@@ -1,7 +1,7 @@
 """The table of verdicts, one cell each: every way of using a guard, every kind of exception.
 
-A cell is what the attempt and the call count as; breaker and permits follow from it. ``nothing``: no exception.
-The exception leaves the function; of a generator that is broken off or collected, it leaves the clean-up.
+A cell is what the attempt and the call count as; breaker and permits follow from it. The exception leaves the
+function; of a generator that is broken off or collected, it leaves the clean-up. ``nothing``: none does.
 """
 
 from __future__ import annotations

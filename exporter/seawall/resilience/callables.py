@@ -119,7 +119,7 @@ def awaitable(op: Operation, function: Any) -> Any:
 
 
 def _function(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
-    return synchronous(op, function)
+    return synchronous(op, function, new=True)
 
 
 def _context(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -33,18 +33,22 @@ if TYPE_CHECKING:
 inherited_deadline = current.get
 
 
-def synchronous(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` under the guard. Breaker, retry, fallback cost a success nothing: lean has them too."""
+def synchronous(op: Operation, function: Callable[..., Any], new: bool = False) -> Callable[..., Any]:
+    """``function`` under the guard. Breaker, retry, fallback cost a success nothing: lean has them too.
+
+    ``new``: its first answer leaves the lane, to be looked at (``unbegun.py``).
+    """
     lean = op.limiter is None and op.permits is None and op.keep is None and op.judge is None
-    return _lean(op, function) if lean else _full(op, function)
+    return (_lean if lean else _full)(op, function, -inf if new else op.slow_after)
 
 
-def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
-    clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
+def _lean(op: Operation, function: Callable[..., Any], slow_after: float) -> Callable[..., Any]:
+    clock, bounds, base, sum_slot = op.clock, op.bounds, op.base, op.sum_slot
     first_bound, need = bounds[0], op.first_limit or 0.0
     run = within(op.first_limit, clock, function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal slow_after
         lane = op.open_lane
         if not lane:
             if op.lane:
@@ -72,7 +76,7 @@ def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
                 slots[bucket] += 1
                 slots[sum_slot] += took
                 return result
-            answer = (True, result)
+            answer, slow_after = (True, result), op.slow_after
         try:
             travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
             return drive(op.guard, travel, function, args, kwargs)
@@ -83,14 +87,15 @@ def _lean(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
+def _full(op: Operation, function: Callable[..., Any], slow_after: float) -> Callable[..., Any]:
     """With rate limit, bulkhead, stale store and judged results, each where there is one."""
-    clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
+    clock, bounds, base, sum_slot = op.clock, op.bounds, op.base, op.sum_slot
     limiter, permits, waiters, keep, judge = op.limiter, op.permits, op.waiters, op.keep, op.judge
     first_bound, source, need = bounds[0], (op.name, function), op.first_limit or 0.0
     run = within(op.first_limit, clock, function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal slow_after
         lane = op.open_lane
         if not lane:
             if op.lane:
@@ -145,7 +150,7 @@ def _full(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
                 if keep is not None:
                     keep(source, args, kwargs, result, began + took)
                 return result
-            answer = (True, result)
+            answer, slow_after = (True, result), op.slow_after
         try:
             travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
             return drive(op.guard, travel, function, args, kwargs)
