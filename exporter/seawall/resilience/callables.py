@@ -183,6 +183,8 @@ def _last_name(annotation: str) -> str:
         node = ast.parse(annotation, mode="eval").body
     except SyntaxError:
         return ""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return _last_name(node.value)
     if isinstance(node, ast.Subscript):
         node = node.value
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")

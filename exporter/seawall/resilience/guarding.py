@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
@@ -22,8 +23,8 @@ class Guarding:
 
     __slots__ = ()
 
-    def _operation(self) -> Operation:
-        raise NotImplementedError
+    @abstractmethod
+    def _operation(self) -> Operation: ...
 
     @overload
     def __call__(self, function: staticmethod[P, R], /) -> staticmethod[P, R]: ...

@@ -7,27 +7,23 @@ function is looked at when it first answers, and whenever a call leaves the fast
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import Coroutine
 from contextlib import asynccontextmanager, contextmanager
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType, CodeType, GeneratorType
 from typing import Any
 
 from seawall.resilience.errors import ConfigurationError
 
 
-@contextmanager
-def _example() -> Generator[None]:
-    yield
+def _nothing() -> Any:
+    return iter(())
 
 
-@asynccontextmanager
-async def _async_example() -> AsyncGenerator[None]:
-    yield
-
-
+_example, _async_example = contextmanager(_nothing), asynccontextmanager(_nothing)
 _MANAGERS = (type(_example()), type(_async_example()))
 #: What ``contextlib`` puts around the generator functions that it decorates: one code object each.
-HELPER, ASYNC_HELPER = _example.__code__, _async_example.__code__
+HELPER: CodeType = _example.__code__
+ASYNC_HELPER: CodeType = _async_example.__code__
 
 
 def refuse_unbegun(dependency: str, function: object, result: object) -> None:

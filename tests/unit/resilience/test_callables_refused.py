@@ -1,0 +1,150 @@
+"""What can't be guarded is refused: when it is decorated, or when it first hands back work unbegun."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+from tests.unit.resilience.bench import Bench
+
+from seawall.resilience import Bulkhead, ConfigurationError, Fallback, Retry
+
+
+@pytest.fixture
+def b() -> Bench:
+    return Bench("sync", bulkhead=Bulkhead(limit=1))
+
+
+def plain(account: str) -> str:
+    return account
+
+
+async def coroutine(account: str) -> str:
+    return account
+
+
+def rows(account: str) -> Iterator[str]:
+    yield account
+
+
+async def arows(account: str) -> AsyncIterator[str]:
+    yield account
+
+
+class Lookup:
+    def __call__(self, key: str) -> str:
+        return key
+
+
+def future() -> asyncio.Future[int]:
+    raise NotImplementedError
+
+
+def future_by_name() -> "asyncio.Task[int]":  # noqa: UP037
+    raise NotImplementedError
+
+
+def future_by_type() -> None: ...
+
+
+future_by_type.__annotations__["return"] = asyncio.Future
+
+
+@pytest.mark.parametrize(
+    ("thing", "why"),
+    [
+        (Lookup, "Lookup, a class: guard the method"),
+        (property(plain), "property, a descriptor: guard the function below it"),
+        (functools.cached_property(plain), "cached_property, a descriptor"),
+        (functools.partialmethod(plain), "partialmethod, a descriptor"),
+        (rows("mine"), "rows, which was called already: guard the function"),
+        (7, "int, which can't be called"),
+        (future, "future, whose result is more than an awaitable.*allowed: async def"),
+        (future_by_name, "future_by_name, whose result is more"),
+        (future_by_type, "future_by_type, whose result is more"),
+    ],
+)
+def test_the_rest_is_refused_when_decorated(b: Bench, thing: Any, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"bank: can't guard {why}"):
+        b.guard(thing)
+
+
+@pytest.mark.parametrize(
+    ("declared", "is_async"),
+    [
+        (Awaitable, True),
+        (Coroutine[Any, Any, int], True),
+        ("collections.abc.Awaitable[int]", True),
+        ("Coroutine", True),
+        ("int", False),
+        ("not a type", False),
+        ("f'{x}'", False),
+        (int, False),
+        (None, False),
+    ],
+)
+def test_a_declared_awaitable_makes_an_async_call(b: Bench, declared: Any, is_async: bool) -> None:
+    def function() -> Any:
+        return None
+
+    function.__annotations__["return"] = declared
+    assert inspect.iscoroutinefunction(b.guard(function)) == is_async
+
+
+def unbegun_coroutine() -> Any:
+    return coroutine("mine")
+
+
+def unbegun_rows() -> Any:
+    return rows("mine")
+
+
+def unbegun_arows() -> Any:
+    return arows("mine")
+
+
+def unbegun_session() -> Any:
+    return contextmanager(rows)("mine")
+
+
+UNBEGUN = [
+    (unbegun_coroutine, "an awaitable"),
+    (unbegun_rows, "a generator"),
+    (unbegun_arows, "an async generator"),
+    (unbegun_session, "a context manager"),
+]
+
+
+@pytest.mark.parametrize(("function", "what"), UNBEGUN)
+@pytest.mark.parametrize("full", [True, False])
+def test_work_handed_back_unbegun_is_refused(full: bool, function: Any, what: str) -> None:
+    """At the first answer, with every shape of the fast path; no fallback and no retry covers it up."""
+    b = Bench(
+        "sync", retry=Retry(), fallback=Fallback(default=0), bulkhead=Bulkhead(limit=1) if full else None
+    )
+    for call in (b.guard(function), functools.partial(b.guard.call, function)):
+        with pytest.raises(ConfigurationError, match=f"bank: {function.__name__} handed back {what}, which"):
+            call()
+    assert b.count("retries", "default") == 0
+
+
+def test_every_function_is_looked_at_not_only_the_guards_first(b: Bench) -> None:
+    fine = b.guard(plain)
+    assert [fine("mine") for _ in range(5)] == ["mine"] * 5
+    with pytest.raises(ConfigurationError):
+        b.guard(unbegun_coroutine)()
+
+
+def test_plain_answers_that_only_look_alike_pass(b: Bench) -> None:
+    begun = rows("mine")
+    next(begun)
+    answers = [begun, (x for x in "ab"), (x async for x in arows("mine")), MagicMock(), iter("ab"), plain]
+    for answer in answers:
+        assert b.guard(lambda answer=answer: answer)() is answer
+        assert b.guard.call(lambda answer=answer: answer) is answer

@@ -1,0 +1,157 @@
+"""Guarded generators that are left early, whoever closes or forgets them: neutral, nothing stays taken."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+from tests.unit.resilience.bench import Bench
+from tests.unit.resilience.streams import anumbers, collected, in_flight, numbers
+
+from seawall.resilience import (
+    Breaker,
+    Bulkhead,
+    Timeout,
+    remaining,
+)
+
+
+def test_pybreaker_like_half_open_probe_is_given_back(bench: Callable[..., Bench]) -> None:
+    b = bench(breaker=Breaker(minimum_calls=1, window_calls=1, open_for=5, half_open_permits=1))
+    with pytest.raises(ConnectionError):
+        collected(b, error=ConnectionError())
+    b.clock.advance(5)
+    for _ in range(3):
+        probe = numbers(b)
+        next(probe)
+        probe.close()
+    assert b.guard.state == "half_open"
+    assert collected(b) == [0, 1, 2]
+    assert b.guard.state == "closed"
+
+
+def test_closed_in_another_context_and_in_another_task() -> None:
+    b = Bench("async", bulkhead=Bulkhead(limit=1), timeout=Timeout(attempt=5))
+
+    async def main() -> None:
+        rows = anumbers(b)
+        await asyncio.create_task(rows.__anext__())  # type: ignore[arg-type]
+        assert in_flight(b) == 1
+        await asyncio.create_task(rows.aclose())
+        assert in_flight(b) == 0
+
+    b.clock.run(main())
+    sync = numbers(b)
+    copy_context().run(next, sync)
+    copy_context().run(sync.close)
+    assert in_flight(b) == 0
+    assert remaining() is None
+
+
+def test_an_abandoned_async_generator_is_closed_by_its_loop() -> None:
+    b = Bench("async", bulkhead=Bulkhead(limit=1))
+
+    async def main() -> None:
+        async for _ in anumbers(b):
+            break
+        gc.collect()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert in_flight(b) == 0
+
+    b.clock.run(main())
+    assert b.count("attempts", "default", "cancelled") == 1
+
+
+def test_what_the_loop_closes_at_its_shutdown_is_closed_once() -> None:
+    b = Bench("async", bulkhead=Bulkhead(limit=1))
+    kept: list[Any] = []
+    problems: list[Any] = []
+
+    @b.guard
+    async def rows() -> AsyncGenerator[int]:
+        try:
+            yield 1
+        finally:
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+        kept.append(rows())
+        await anext(kept[0])
+
+    b.clock.run(main())
+    assert problems == []
+    assert b.count("attempts", "default", "cancelled") == 1
+    assert in_flight(b) == 0
+
+
+def test_collected_when_its_loop_is_gone() -> None:
+    b = Bench("async", bulkhead=Bulkhead(limit=1), timeout=Timeout(attempt=5))
+    rows = anumbers(b)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(anext(rows))  # type: ignore[arg-type]
+    loop.close()
+    assert in_flight(b) == 1
+    del rows
+    gc.collect()
+    assert in_flight(b) == 0
+    assert b.count("calls", "default", "cancelled") == 1
+
+
+def test_a_cancelled_step_is_neutral() -> None:
+    b = Bench("async", bulkhead=Bulkhead(limit=1), breaker=Breaker(minimum_calls=1, window_calls=1))
+
+    @b.guard
+    async def rows() -> AsyncGenerator[int]:
+        yield 1
+        await asyncio.sleep(100)
+
+    async def main() -> None:
+        async def consume() -> None:
+            async for _ in rows():
+                pass
+
+        task = asyncio.create_task(consume())
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    b.clock.run(main())
+    assert b.count("attempts", "default", "cancelled") == 1
+    assert (in_flight(b), b.guard.state) == (0, "closed")
+
+
+def test_frames_die_with_the_exception_that_was_thrown_in() -> None:
+    class Big: ...
+
+    b = Bench("sync", breaker=Breaker())
+    dead: list[weakref.ref[Big]] = []
+
+    @b.guard
+    def rows() -> Generator[int]:
+        big = Big()
+        dead.append(weakref.ref(big))
+        yield 1
+
+    def consume() -> None:
+        generator = rows()
+        next(generator)
+        generator.throw(ConnectionError())
+
+    gc.disable()
+    try:
+        with pytest.raises(ConnectionError):
+            consume()
+        sys.exc_info()
+        assert dead[0]() is None
+    finally:
+        gc.enable()
