@@ -24,9 +24,9 @@ env: .venv/.ready  ## .venv with everything the other targets need
 	@deploy/env.sh dev,bench
 	@touch $@
 
-# Grafana's own types, which the generated dashboards are checked against.
-tests/schema/node_modules/.ready: tests/schema/package-lock.json
-	@npm ci --prefix tests/schema --ignore-scripts --no-audit --no-fund --loglevel=error
+# Grafana's own types, which the generated dashboards are checked against; pyright, beside mypy.
+tests/%/node_modules/.ready: tests/%/package-lock.json
+	@npm ci --prefix tests/$* --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 servers:  ## The programs that the tests run beside the service, from apt where that is possible
@@ -39,7 +39,7 @@ demo: env servers-demo  ## Watch a service survive the loss of its dependencies 
 	@PYTHONPATH=deploy $(PY) -m reference.demo $(DEMO_ARGS)
 
 test: env servers  ## Lint, types and every test: what CI runs
-	@$(MAKE) tests/schema/node_modules/.ready
+	@$(MAKE) tests/schema/node_modules/.ready tests/typing/node_modules/.ready
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(MAKE) check-generated
@@ -69,5 +69,5 @@ check-generated: env  ## That what is committed is what the generator writes now
 	@deploy/generate.sh --check
 
 clean:  ## Remove everything that the targets made, .venv included
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov tests/schema/node_modules
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov tests/*/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
