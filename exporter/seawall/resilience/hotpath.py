@@ -58,8 +58,8 @@ def _lean(op: Operation, function: Callable[..., Any], slow_after: float) -> Cal
                 if op.default is not MISSING:
                     return op.default
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
-        if not lane:
-            return _divert(op, function, args, kwargs)
+            if not lane:
+                return _divert(op, function, args, kwargs)
         if (inherited := inherited_deadline()) is not None and rest_of(inherited) <= need:
             return _divert(op, function, args, kwargs)
         began = clock()
@@ -105,8 +105,8 @@ def _full(op: Operation, function: Callable[..., Any], slow_after: float) -> Cal
                 if op.default is not MISSING:
                     return op.default
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
-        if not lane:
-            return _divert(op, function, args, kwargs)
+            if not lane:
+                return _divert(op, function, args, kwargs)
         if (inherited := inherited_deadline()) is not None and rest_of(inherited) <= need:
             return _divert(op, function, args, kwargs)
         if permits is not None and (waiters or not permits):
@@ -137,9 +137,6 @@ def _full(op: Operation, function: Callable[..., Any], slow_after: float) -> Cal
                 permits.append(None)  # type: ignore[union-attr]
                 if waiters:
                     op.guard.wake()
-        if not asked:
-            _unasked(op, limiter, answer)
-            return _divert(op, function, args, kwargs)
         if answer is None:
             bucket = base if took <= first_bound else base + bisect_left(bounds, took)
             plain = op.lane == lane and took <= slow_after and began <= op.tick
@@ -151,6 +148,9 @@ def _full(op: Operation, function: Callable[..., Any], slow_after: float) -> Cal
                     keep(source, args, kwargs, result, began + took)
                 return result
             answer, slow_after = (True, result), op.slow_after
+        elif not asked:
+            _unasked(op, limiter, answer)
+            return _divert(op, function, args, kwargs)
         try:
             travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
             return drive(op.guard, travel, function, args, kwargs)
@@ -180,8 +180,8 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
                 if op.default is not MISSING:
                     return op.default
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
-        if not lane:
-            return await _adivert(op, function, args, kwargs, cancelling)
+            if not lane:
+                return await _adivert(op, function, args, kwargs, cancelling)
         if (inherited := inherited_deadline()) is not None and rest_of(inherited) <= need:
             return await _adivert(op, function, args, kwargs, cancelling)
         if permits is not None and (waiters or not permits):
@@ -226,9 +226,6 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
                     op.guard.wake()
             if token is not None:
                 reset(token)
-        if not asked:
-            _unasked(op, limiter, answer)
-            return await _adivert(op, function, args, kwargs, cancelling)
         if expiry is not None:
             expiry[TASK] = None
             if expiry[FIRED] is not None:
@@ -244,6 +241,9 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
                     keep(source, args, kwargs, result, began + took)
                 return result
             answer = (True, result)
+        elif not asked:
+            _unasked(op, limiter, answer)
+            return await _adivert(op, function, args, kwargs, cancelling)
         try:
             travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
             return await adrive(op.guard, travel, function, args, kwargs, cancelling)

@@ -29,6 +29,10 @@ _kept = getattr(getattr(otel_context, "_RUNTIME_CONTEXT", None), "_current_conte
 _current: Final[Callable[[], Context]] = (
     _kept.get if isinstance(_kept, ContextVar) else otel_context.get_current
 )
+#: Places in a span context, as its own properties have them.
+_FLAGS: Final = 3
+_IS_VALID: Final = 5
+_SAMPLED: Final = int(TraceFlags.SAMPLED)
 _FAILED: Final = frozenset({"failure", "timeout", "rejected"})
 
 
@@ -52,10 +56,11 @@ class Tracing:
     def watching(self) -> bool:
         """Whether the current context is one to trace: sampled, or without any parent."""
         span: Span | None = _current().get(_SPAN_KEY)  # type: ignore[assignment]
-        if span is None or span.is_recording():
+        if span is None:
             return True
+        # A span context is a tuple; its properties cost a call each, and this is asked on every call.
         context = span.get_span_context()
-        return context.trace_flags & TraceFlags.SAMPLED == TraceFlags.SAMPLED or not context.is_valid
+        return context[_FLAGS] & _SAMPLED == _SAMPLED or not context[_IS_VALID]
 
     def call_started(self, guard: Guard, operation: str) -> Watch:
         attributes = {catalog.ATTR_DEPENDENCY: guard.name, catalog.ATTR_OPERATION: operation}

@@ -11,7 +11,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_s
 
 from seawall.resilience import Breaker, Guard, Registry
 from seawall.telemetry import catalog, correlation
-from seawall.telemetry.tracing import Tracing
+from seawall.telemetry.tracing import _FLAGS, _IS_VALID, Tracing
 
 
 class Boom(Exception):
@@ -252,3 +252,9 @@ def test_stopping_ends_it(full: Guard, tracing: Tracing, spans: InMemorySpanExpo
 def test_a_guard_of_another_registry_is_not_followed(spans: InMemorySpanExporter) -> None:
     Registry("other").guard("elsewhere", breaker=Breaker()).call(Flaky(0))
     assert spans.get_finished_spans() == ()
+
+
+def test_a_span_context_has_its_flags_where_we_look() -> None:
+    context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    assert context[_FLAGS] is context.trace_flags
+    assert context[_IS_VALID] is context.is_valid
