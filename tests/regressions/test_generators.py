@@ -1,7 +1,7 @@
 """Generators under a guard: counted, and counted right.
 
-The reports: pybreaker counts a generator that its consumer leaves early as a failure of the dependency (and so
-opens); pyresilience takes an async generator and guards nothing, without a word.
+The reports: pybreaker counts a generator that its consumer leaves early as a failure of the dependency, and
+opens; pyresilience takes an async generator and guards nothing, without a word.
 """
 
 from __future__ import annotations

@@ -79,8 +79,7 @@ class Block:
     def end(self, error: BaseException | None) -> None:
         """Tell the journey what the block came to; the block's exception goes its own way."""
         travel, self._travel = self._travel, None
-        if travel is None:
-            return
+        assert travel is not None
         try:
             self._send(travel, (error is None, error))
         except StopIteration:

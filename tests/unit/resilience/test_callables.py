@@ -283,3 +283,12 @@ def test_callable_objects_and_partials_give_their_names_and_keep_their_secrets(b
     assert bound.__name__ == "plain"
     assert str(inspect.signature(bound)) == "(*, limit: 'int' = 10) -> 'str'"
     assert bound(limit=3) == "mine 3"
+
+
+def test_a_function_that_is_marked_as_a_coroutine_function(b: Bench) -> None:
+    def marked() -> Any:
+        return coroutine("mine")
+
+    marked._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+    assert inspect.iscoroutinefunction(b.guard(marked))
+    assert run(b.guard(marked)()) == "mine"

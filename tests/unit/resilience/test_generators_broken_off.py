@@ -17,6 +17,8 @@ from tests.unit.resilience.streams import anumbers, collected, in_flight, number
 from seawall.resilience import (
     Breaker,
     Bulkhead,
+    BulkheadFull,
+    RateLimit,
     Timeout,
     remaining,
 )
@@ -93,14 +95,44 @@ def test_what_the_loop_closes_at_its_shutdown_is_closed_once() -> None:
     assert in_flight(b) == 0
 
 
-def test_collected_when_its_loop_is_gone() -> None:
+@pytest.mark.parametrize("cleans_up", [False, True])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_collected_when_its_loop_is_gone(cleans_up: bool) -> None:
+    """What the clean-up awaits can't come any more, but the permit does."""
     b = Bench("async", bulkhead=Bulkhead(limit=1), timeout=Timeout(attempt=5))
-    rows = anumbers(b)
+
+    @b.guard
+    async def source() -> AsyncGenerator[int]:
+        try:
+            yield 1
+        finally:
+            if cleans_up:
+                await asyncio.sleep(0)
+
+    rows = source()
     loop = asyncio.new_event_loop()
     loop.run_until_complete(anext(rows))  # type: ignore[arg-type]
     loop.close()
     assert in_flight(b) == 1
     del rows
+    gc.collect()
+    assert in_flight(b) == 0
+    assert b.count("calls", "default", "cancelled") == 1
+
+
+def test_interrupted_between_admission_and_the_first_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a signal's exception: nobody but the collector is left to give the permit back."""
+    b = Bench("sync", bulkhead=Bulkhead(limit=1))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("seawall.resilience.generators.Iteration.resume", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            next(numbers(b))
     gc.collect()
     assert in_flight(b) == 0
     assert b.count("calls", "default", "cancelled") == 1
@@ -155,3 +187,56 @@ def test_frames_die_with_the_exception_that_was_thrown_in() -> None:
         assert dead[0]() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), asyncio.CancelledError()])
+def test_interrupted_while_it_waits_to_be_admitted(
+    bench: Callable[..., Bench], error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = bench(rate_limit=RateLimit(rate=1, burst=1, max_wait=5), bulkhead=Bulkhead(limit=1))
+    assert collected(b) == [0, 1, 2]
+
+    def interrupt(seconds: float) -> None:
+        raise error
+
+    async def ainterrupt(seconds: float) -> None:
+        raise error
+
+    monkeypatch.setattr(b.guard, "sleep", interrupt)
+    monkeypatch.setattr(b.guard, "asleep", ainterrupt)
+    with pytest.raises(type(error)):
+        collected(b)
+    assert b.count("calls", "default", "cancelled") == 1
+    b.clock.advance(1)
+    assert collected(b) == [0, 1, 2]
+    assert in_flight(b) == 0
+
+
+def test_an_async_generator_waits_in_the_bulkheads_queue() -> None:
+    b = Bench("async", bulkhead=Bulkhead(limit=1, max_queue=1, max_wait=5))
+
+    async def main() -> None:
+        first = anumbers(b)
+        await anext(first)
+        second = asyncio.create_task(_all(anumbers(b)))
+        await asyncio.sleep(1)
+        assert b.count("bulkhead_queued") == 1
+        await first.aclose()
+        assert await second == [0, 1, 2]
+
+    b.clock.run(main())
+    assert in_flight(b) == 0
+
+
+def test_a_generator_waits_in_the_bulkheads_queue_no_longer_than_it_may() -> None:
+    b = Bench("sync", bulkhead=Bulkhead(limit=1, max_queue=1, max_wait=0.01))
+    first = numbers(b)
+    next(first)
+    with pytest.raises(BulkheadFull):
+        next(numbers(b))
+    first.close()
+    assert collected(b) == [0, 1, 2]
+
+
+async def _all(source: AsyncGenerator[int]) -> list[int]:
+    return [number async for number in source]
