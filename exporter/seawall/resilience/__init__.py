@@ -27,8 +27,9 @@ from seawall.resilience.guard import Guard
 from seawall.resilience.priorities import priority
 from seawall.resilience.rate_limit import RateLimit
 from seawall.resilience.registry import Registry
-from seawall.resilience.retry import Retry
+from seawall.resilience.retry import Retry, RetryRule
 from seawall.resilience.retry_budget import RetryBudget
+from seawall.resilience.retry_throttle import RetryThrottle
 from seawall.resilience.timeout import Timeout
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "Retry",
     "RetryBudget",
     "RetryBudgetExhausted",
+    "RetryRule",
+    "RetryThrottle",
     "TimedOut",
     "Timeout",
     "priority",

@@ -32,6 +32,12 @@ class Accounts:
         attempts = sum([slots[i] for i in layout.attempts])
         return self.lane_successes() + attempts - sum([slots[i] for i in layout.retries])
 
+    def successes(self) -> float:
+        """Attempts that succeeded, slow ones too."""
+        slots, layout = self._ledger.slots, self._ledger.layout
+        late = [slots[layout.at("attempts", o, x)] for o in layout.lanes for x in ("success", "slow")]
+        return self.lane_successes() + sum(late)
+
     def learn_mean(self) -> None:
         """Take the mean of the attempts since this was last done; it stays while nothing was asked."""
         self.count_avoided()

@@ -162,7 +162,7 @@ class Attempts:
             return why
         if waited > 0:
             op.observe(histogram, waited)
-        if rest is not None and whole > rest and not ok:
+        if rest is not None and whole > rest and why == "wait_exceeded":
             return self._timed_out("total", self._total())
         return None if ok else self._reject(BulkheadFull(guard.name, policy, why))
 
@@ -186,7 +186,7 @@ class Attempts:
         op, guard = self.op, self.op.guard
         error = "" if ok else type(value).__name__
         outcome = "slow" if seconds > op.slow_after else "success"
-        if ok and op.judge is not None and op.judge(value):
+        if ok and op.bad is not None and op.bad(value):
             error, outcome = "result", "failure"
         if not ok:
             self.stray()

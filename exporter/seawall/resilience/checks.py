@@ -51,6 +51,10 @@ class Checks:
             self.fail(setting, value, f"{allowed}, or None" if optional else allowed)
         return good
 
+    def name(self, setting: str, value: object) -> None:
+        if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 200):
+            self.fail(setting, value, "1 to 200 characters, or None")
+
     def one_of(self, setting: str, value: object, allowed: Iterable[str]) -> None:
         names = tuple(allowed)
         if value not in names:

@@ -29,7 +29,7 @@ from seawall.resilience.rate_limit import RateLimit, RateLimitState, limiter_of
 from seawall.resilience.reading import read, snapshot
 from seawall.resilience.reporting import Reporter
 from seawall.resilience.retry import Retry
-from seawall.resilience.retry_budget import RetryBudgetState
+from seawall.resilience.retry_account import account_of
 from seawall.resilience.stale import StaleStore
 from seawall.resilience.timeout import Timeout
 from seawall.resilience.verdict import Verdicts
@@ -112,8 +112,9 @@ class Guard(Guarding):
         self.bulkhead = BulkheadState(bulkhead) if bulkhead else None
         failed = partial(self.report.failed, "fallback.key")
         self.stale = StaleStore(fallback, failed) if fallback and "stale" in modes else None
-        self.budget = RetryBudgetState(retry.budget) if retry and retry.budget else None
         self.accounts = Accounts(self.ledger)
+        budget = retry.budget if retry else None
+        self.budget = account_of(budget, registry, clock, self.accounts) if budget else None
         self.watching: Callable[[], bool] | None = None
         self._operations = {o: Operation(self, o) for o in self.operations}
         self._blocks = Blocks(self)
@@ -238,7 +239,7 @@ class Guard(Guarding):
                 self.bulkhead.trim()
             self.shift_lanes()
             if self.budget is not None:
-                self.budget.roll(now, self.accounts.calls_admitted())
+                self.budget.roll(now)
             self.accounts.learn_mean()
 
     def declared(self) -> Iterable[Operation]:

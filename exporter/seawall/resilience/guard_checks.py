@@ -54,6 +54,10 @@ def check_guard(
             checks.fail("operations", operation, "[A-Za-z0-9_.-], 1 to 64 characters")
     if len(set(operations)) != len(operations):
         checks.fail("operations", tuple(operations), "each name once")
+    retry = policies.get("retry")
+    if isinstance(retry, Retry):
+        for unknown in set(retry.idempotent or ()) - set(operations or ("default",)):
+            checks.fail("retry.idempotent", unknown, ", ".join(operations) or "default")
     checks.one_of("criticality", criticality, PRIORITIES)
     if objectives is not None and not isinstance(objectives, Objectives):
         checks.fail("objectives", objectives, "an Objectives, or None")

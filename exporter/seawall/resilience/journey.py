@@ -13,13 +13,17 @@ from seawall.resilience.events import (
     RetryExhausted,
     RetryScheduled,
 )
+from seawall.resilience.retry_after import asked
 from seawall.resilience.verdict import matches, neutral
+
+#: In place of an error's name, where a result was what was wrong.
+RESULT = "result"
 
 
 class Journey(Attempts):
     """One call of one operation."""
 
-    __slots__ = ()
+    __slots__ = ("backed_off",)
 
     def run(self) -> Generator[Step, Answer, Answer]:
         """A call from its beginning."""
@@ -55,15 +59,18 @@ class Journey(Attempts):
 
     def _travel(self, first: tuple[Answer, str] | None) -> Generator[Step, Answer, Answer]:
         op = self.op
+        self.backed_off = 0.0
         result = "not_retryable"
         answer, outcome = first if first else (yield from self.attempt())
         while True:
             if answer[0]:
-                result = "first_try" if self.attempts == 1 else "recovered"
-                break
+                if op.unwanted is None or not op.unwanted(answer[1]):
+                    result = "first_try" if self.attempts == 1 else "recovered"
+                    break
+                outcome = "unwanted"
             if outcome in ("cancelled", "rejected") or not self.attempts:
                 break
-            delay, result = self._next_delay(answer[1])
+            delay, result = self._next_delay(None if answer[0] else answer[1])
             if delay is None:
                 break
             slept = yield from self.wait("retry", (SLEEP, delay, ""))
@@ -82,26 +89,37 @@ class Journey(Attempts):
 
     # -- after a failure
 
-    def _next_delay(self, error: BaseException) -> tuple[float | None, str]:
-        """Seconds to wait before the next attempt, or None; and how retrying ended if it ends here."""
+    def _next_delay(self, error: BaseException | None) -> tuple[float | None, str]:
+        """Seconds to wait before the next attempt, or None; and how retrying ended if it ends here.
+
+        error: ``None`` stands for a result that was not wanted.
+        """
         op, guard = self.op, self.op.guard
         retry = guard.retry
-        if retry is None or not matches(error, retry.on) or guard.verdicts.ignores(error):
+        if retry is None or (error is not None and guard.verdicts.ignores(error)):
             return None, "not_retryable"
-        name = type(error).__name__
+        pace = retry.pace(error)
+        if pace is None or not retry.may_repeat(op.name, error):
+            return None, "not_retryable"
+        name = RESULT if error is None else type(error).__name__
         now = op.clock()
-        if self.attempts >= retry.attempts or guard.shut(now):
+        if guard.budget is not None:
+            with guard.lock:
+                guard.budget.failed(now)
+        if self.attempts >= pace.attempts or guard.shut(now):
             return self._exhausted(name)
-        delay = retry.delay(self.attempts, random)
-        asked = getattr(error, "retry_after", None)
-        if isinstance(asked, int | float):
-            delay = max(delay, float(asked))
+        delay = self.backed_off = pace.delay(self.attempts, self.backed_off, random)
+        wait = None if error is None else asked(error, retry.retry_after, guard.report.failed)
+        if wait is not None:
+            if wait > retry.max_retry_after:
+                return self._exhausted(name)
+            delay = max(delay, wait)
         rest = self.rest()
         if rest is not None and delay >= rest:
             return self._exhausted(name)
         if guard.budget is not None:
             with guard.lock:
-                allowed = guard.budget.spend(now, guard.accounts.calls_admitted())
+                allowed = guard.budget.spend(now)
             if not allowed:
                 guard.report.event(BudgetExhausted, op.name, attempt=self.attempts + 1, error=name)
                 return None, "budget_exhausted"
@@ -118,7 +136,7 @@ class Journey(Attempts):
         guard = self.op.guard
         ok, value = answer
         if ok:
-            if guard.stale is not None:
+            if guard.stale is not None and outcome in ("success", "slow"):
                 guard.stale.keep(
                     (self.op.name, self.function), self.args, self.kwargs, value, self.op.clock()
                 )

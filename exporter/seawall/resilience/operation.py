@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.async_timeout import Expiries
 from seawall.resilience.breaker_state import OPEN
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
 
 
+Predicate = Callable[[Any], bool]
+
+
 class Operation(Guarding):
     """One operation of a guard: a decorator, and ``call`` / ``acall``. Its attributes are what the lane
     reads.
@@ -28,9 +31,9 @@ class Operation(Guarding):
     """
 
     __slots__ = (
-        "base", "bounds", "clock", "default", "dependency", "expiries", "first_limit", "guard", "judge",
-        "keep", "lane", "limiter", "name", "open_lane", "permits", "refuse_until", "refused", "sampling",
-        "slots", "slow_after", "sum_slot", "tick", "waiters", "watching",
+        "bad", "base", "bounds", "clock", "default", "dependency", "expiries", "first_limit", "guard",
+        "judge", "keep", "lane", "limiter", "name", "open_lane", "permits", "refuse_until", "refused",
+        "sampling", "slots", "slow_after", "sum_slot", "tick", "unwanted", "waiters", "watching",
     )  # fmt: skip
 
     def __init__(self, guard: Guard, name: str) -> None:
@@ -54,7 +57,11 @@ class Operation(Guarding):
         self.first_limit: float | None = guard.timeout.first[0] if guard.timeout else None
         self.expiries = Expiries(self.first_limit or inf, guard.clock)
         breaker = guard.breaker
-        self.judge = guard.report.safely(breaker.settings.record_result) if breaker else None
+        self.bad = guard.report.safely(breaker.settings.record_result) if breaker else None
+        retry = guard.retry
+        repeats = retry is not None and retry.may_repeat(name)
+        self.unwanted = guard.report.safely(retry.on_result) if retry and repeats else None
+        self.judge = _either(self.bad, self.unwanted)
         slow = breaker.settings.slow_after if breaker and breaker.settings.slow_after else inf
         self.slow_after = min(slow, self.first_limit or inf)
         fallback = guard.fallback
@@ -132,3 +139,9 @@ class Operation(Guarding):
 
 def _nobody() -> bool:
     return False
+
+
+def _either(one: Predicate | None, other: Predicate | None) -> Predicate | None:
+    if one is None or other is None:
+        return one or other
+    return lambda result: one(result) or other(result)

@@ -29,9 +29,7 @@ def read(guard: Guard) -> list[float]:
             out[layout.at("breaker_slow_ratio")] = slow
             out[layout.at("breaker_window_calls")] = calls
         if guard.budget is not None:
-            out[layout.at("retry_budget_remaining")] = guard.budget.remaining_ratio(
-                now, guard.accounts.calls_admitted()
-            )
+            out[layout.at("retry_budget_remaining")] = guard.budget.remaining_ratio(now)
         if guard.bulkhead is not None:
             out[layout.at("bulkhead_in_flight")] = guard.bulkhead.in_flight
             out[layout.at("bulkhead_queued")] = len(guard.bulkhead.waiters)

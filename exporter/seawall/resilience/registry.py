@@ -15,6 +15,7 @@ from seawall.resilience.observer import Observer
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
+    from seawall.resilience.retry_account import Pool
 
 _log = logging.getLogger("seawall")
 
@@ -33,6 +34,7 @@ class Registry:
         self._guards: dict[str, Guard] = {}
         self._listeners: dict[Listener, tuple[str, tuple[type, ...]]] = {}
         self._by_type: dict[type, tuple[tuple[str, Listener], ...]] = {}
+        self.retry_budgets: dict[str, Pool] = {}
         self._lock = threading.Lock()
         process.remember_registry(self)
 

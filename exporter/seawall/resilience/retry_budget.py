@@ -20,65 +20,69 @@ class RetryBudget:
     """ratio: retries allowed per call, in [0, 10]. 0.2 as in Finagle and Linkerd: at most 20 % more load.
     floor_per_second: retries allowed whatever the traffic.
     ttl: seconds that a call counts for, in (0, 3600].
+    name: guards of one registry whose budgets have the same name share one. None: each guard has its own.
     """
 
     ratio: float = 0.2
     floor_per_second: float = 1.0
     ttl: float = 10.0
+    name: str | None = None
 
     def __post_init__(self) -> None:
         checks = Checks("RetryBudget")
         checks.number("ratio", self.ratio, at_least=0, at_most=10)
         checks.number("floor_per_second", self.floor_per_second, at_least=0)
         checks.number("ttl", self.ttl, above=0, at_most=3600)
+        checks.name("name", self.name)
         checks.done()
 
     def describe(self) -> dict[str, object]:
-        return {"ratio": self.ratio, "floor_per_second": self.floor_per_second, "ttl": self.ttl}
+        return {
+            "ratio": self.ratio,
+            "floor_per_second": self.floor_per_second,
+            "ttl": self.ttl,
+            "name": self.name,
+        }
 
 
 @dataclass(slots=True)
 class RetryBudgetState:
-    """Calls and retries of the last ``ttl`` seconds, in slices. Caller holds the guard's lock.
-
-    ``calls`` arguments are the guard's calls since it was built: the ledger has counted them already.
-    """
+    """Calls and retries of the last ``ttl`` seconds, in slices. Caller holds the lock of the budget."""
 
     settings: RetryBudget
+    earned_by: str = "calls"
     _slices: deque[list[float]] = field(default_factory=deque)
-    _seen: float = 0
 
-    def roll(self, now: float, calls: float) -> None:
-        """Credit the calls since the last roll to the newest slice, begin a new one when it is over."""
+    def credit(self, now: float, calls: float) -> None:
+        """Credit calls to the newest slice, begin a new one when it is over."""
         slices = self._slices
         step = self.settings.ttl / SLICES
         if not slices:
             slices.append([now, 0, 0])
-        slices[-1][1] += calls - self._seen
-        self._seen = calls
+        slices[-1][1] += calls
         if now - slices[-1][0] >= step:
             slices.append([now, 0, 0])
         while slices[0][0] <= now - self.settings.ttl and len(slices) > 1:
             slices.popleft()
 
-    def spend(self, now: float, calls: float) -> bool:
-        """Take one retry, if there is one left."""
-        self.roll(now, calls)
+    def failed(self) -> None:
+        """An attempt failed that is worth a retry: a budget is only spent by retries."""
+
+    def spend(self) -> bool:
+        """Take one retry, if there is one left; after :meth:`credit`."""
         if self._allowed() - self._spent() < 1:
             return False
         self._slices[-1][2] += 1
         return True
 
-    def remaining_ratio(self, now: float, calls: float) -> float:
+    def remaining_ratio(self) -> float:
         """What is left, in [0, 1] of what is allowed; 1 when nothing is allowed and nothing was spent."""
-        self.roll(now, calls)
         allowed = self._allowed()
         return max(0.0, min(1.0, 1 - self._spent() / allowed)) if allowed else 1.0 - bool(self._spent())
 
-    def restart(self) -> None:
-        """Forget what was: the ledger counts from 0 again."""
+    def clear(self) -> None:
+        """Forget what was."""
         self._slices.clear()
-        self._seen = 0
 
     def _allowed(self) -> float:
         return self.settings.ratio * sum(s[1] for s in self._slices) + (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.resilience.bench import Bench
 
-from seawall.resilience import Bulkhead, BulkheadFull, ConfigurationError, priority
+from seawall.resilience import Bulkhead, BulkheadFull, ConfigurationError, Timeout, priority
 
 
 def queue_up(b: Bench, *levels: str | None) -> tuple[list[str], list[Any]]:
@@ -160,3 +160,12 @@ def test_priority_is_one_of_three_and_ends_with_its_block() -> None:
             assert rank("default") == 0
         assert rank("default") == 2
     assert rank("default") == 1
+
+
+def test_a_full_queue_is_told_as_such_however_little_time_is_left() -> None:
+    b = Bench("sync", bulkhead=Bulkhead(limit=1, max_queue=1, max_wait=60), timeout=Timeout(total=1.0))
+    assert b.guard.bulkhead is not None
+    with b.guard:
+        b.guard.bulkhead.settings = Bulkhead(limit=1)
+        assert b(lambda: 1).reason == "full"
+    assert b.count("timeouts", "default", "total") == 0
