@@ -11,7 +11,7 @@ import pytest
 
 from seawall.resilience import Breaker, ConfigurationError
 
-PAGES = ("README.md", "docs/tutorial.md")
+PAGES = ("README.md", "docs/tutorial.md", "docs/explanation/callables.md")
 
 
 def blocks(page: Path) -> list[str]:
@@ -47,6 +47,15 @@ def test_the_tutorials_error_is_the_real_one(root: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Breaker(failure_ratio=1.5, minimum_calls=80, window_calls=50)
     assert str(caught.value) in (root / "docs/tutorial.md").read_text(encoding="utf-8")
+
+
+def test_what_is_said_of_callables_is_so(root: Path) -> None:
+    for source in blocks(root / "docs/explanation/callables.md"):
+        done = subprocess.run(
+            [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "print" not in source or "balance handed back an awaitable" in done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES)
