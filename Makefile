@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers servers-demo demo test lint format types unit bench generate check-generated clean
+.PHONY: help env servers servers-demo demo test lint format types unit bench campaign generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,9 @@ unit: env  ## The tests that start no server
 
 bench: .venv/.bench  ## This library beside its peers, as ratios of one run
 	$(PY) tests/benchmarks/run.py $(ARGS)
+
+campaign: env  ## The property machines at length: 100,000 steps each beside their models
+	$(PY) tests/campaigns/properties.py $(ARGS)
 
 generate: env  ## The committed dashboards, rules and configuration of the reference service
 	@deploy/generate.sh
