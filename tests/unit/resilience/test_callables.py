@@ -277,7 +277,7 @@ def test_name_documentation_and_signature_stay(b: Bench, function: Any) -> None:
 def test_callable_objects_and_partials_give_their_names_and_keep_their_secrets(b: Bench) -> None:
     lookup = b.guard(Lookup())
     assert (lookup.__name__, lookup.__doc__) == ("Lookup", "Looks up.")
-    assert not hasattr(lookup, "secret")
+    assert vars(lookup).keys() == {"__wrapped__"}
     assert str(inspect.signature(lookup)) == "(key: 'str') -> 'str'"
     bound = b.guard(functools.partial(plain, "mine"))
     assert bound.__name__ == "plain"

@@ -123,6 +123,7 @@ UNBEGUN = [
 
 @pytest.mark.parametrize(("function", "what"), UNBEGUN)
 @pytest.mark.parametrize("full", [True, False])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_work_handed_back_unbegun_is_refused(full: bool, function: Any, what: str) -> None:
     """At the first answer, with every shape of the fast path; no fallback and no retry covers it up."""
     b = Bench(
@@ -137,6 +138,7 @@ def test_work_handed_back_unbegun_is_refused(full: bool, function: Any, what: st
 def test_every_function_is_looked_at_not_only_the_guards_first(b: Bench) -> None:
     fine = b.guard(plain)
     assert [fine("mine") for _ in range(5)] == ["mine"] * 5
+    assert b.guard.accounts.lane_successes() == 4
     with pytest.raises(ConfigurationError):
         b.guard(unbegun_coroutine)()
 

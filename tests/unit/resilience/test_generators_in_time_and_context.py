@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import ContextVar
 
 import pytest
 from tests.unit.resilience.bench import Bench
-from tests.unit.resilience.streams import in_flight
 
 from seawall.resilience import (
     Breaker,
-    Bulkhead,
     Guard,
     Registry,
     TimedOut,
@@ -137,6 +136,23 @@ def test_a_timeout_of_the_generators_own_is_its_own() -> None:
     assert b.count("calls", "default", "timeout") == 1
 
 
+def test_a_nearer_timeout_inside_the_generator_stays_what_it_is() -> None:
+    b = Bench("async", timeout=Timeout(attempt=10.0))
+
+    @b.guard
+    async def rows() -> AsyncGenerator[int]:
+        async with asyncio.timeout(0.1):
+            await asyncio.sleep(5)
+        yield 1
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError) as caught:
+            await anext(rows())
+        assert type(caught.value) is TimeoutError
+
+    b.clock.run(main())
+
+
 def test_cleaning_up_after_being_broken_off_is_not_cut_short() -> None:
     b = Bench("async", timeout=Timeout(attempt=1.0))
     cleaned = []
@@ -230,34 +246,24 @@ def test_the_span_is_current_in_the_generator_and_not_in_the_consumer() -> None:
     assert not any(registry.listener_errors.values())
 
 
-# -- blocks inside generators
+def test_a_generator_that_is_only_collected_ends_its_span_where_it_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = Registry("t")
+    spans = Spans()
+    registry.observe(spans)  # type: ignore[arg-type]
 
+    @Guard("bank", registry=registry)
+    def rows() -> Generator[int]:
+        yield 1
 
-def test_a_block_that_is_left_in_another_task_ends_all_the_same() -> None:
-    b = Bench("async", bulkhead=Bulkhead(limit=2))
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-    async def rows() -> AsyncGenerator[int]:
-        async with b.guard:
-            yield 1
-
-    async def main() -> None:
-        first, second = rows(), rows()
-        for source in (first, second):
-            await asyncio.create_task(source.__anext__())  # type: ignore[arg-type]
-        assert in_flight(b) == 2
-        await asyncio.create_task(first.aclose())
-        assert in_flight(b) == 1
-        async with b.guard:
-            assert in_flight(b) == 2
-        await second.aclose()
-
-    b.clock.run(main())
-    assert in_flight(b) == 0
-    assert b.count("attempts", "default", "cancelled") == 2
-
-
-def test_a_block_outside_an_event_loops_task_gives_its_permit_back() -> None:
-    b = Bench("async", bulkhead=Bulkhead(limit=1), timeout=Timeout(attempt=1.0))
-    with pytest.raises(RuntimeError):
-        b.guard.__aenter__().send(None)
-    assert in_flight(b) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("seawall.resilience.generators.Iteration.resume", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            next(rows())
+    gc.collect()
+    assert spans.ended == ["cancelled"]
+    assert not any(registry.listener_errors.values())
