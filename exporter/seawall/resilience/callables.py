@@ -161,7 +161,9 @@ def _marked(thing: Any) -> bool:
 
 def _promised(function: FunctionType) -> str:
     """The kind of a ``def`` by its declared result: an awaitable is awaited under the guard."""
-    declared = function.__annotations__.get("return")
+    declared: Any = function.__annotations__.get("return")
+    if declared is None:
+        return FUNCTION
     if isinstance(declared, str):
         declared = _last_name(declared)
         kept, more = declared in ("Awaitable", "Coroutine"), declared in ("Future", "Task")
@@ -177,6 +179,7 @@ def _promised(function: FunctionType) -> str:
     return FUNCTION
 
 
+@functools.lru_cache(maxsize=1024)
 def _last_name(annotation: str) -> str:
     """``collections.abc.Awaitable[int]`` -> ``Awaitable``; "" when it is no plain type."""
     try:

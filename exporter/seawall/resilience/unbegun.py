@@ -49,17 +49,18 @@ def name_of(thing: Any) -> str:
     return name or type(thing).__name__
 
 
-def _unbegun(result: object) -> str:
+def _unbegun(result: Any) -> str:
     """What it is; "" for a plain answer.
 
     A generator expression has begun: its outermost source was asked for when it was made.
     """
-    if isinstance(result, GeneratorType):
+    kind = type(result)
+    if kind is GeneratorType:
         begun = inspect.getgeneratorstate(result) != inspect.GEN_CREATED
         return "" if begun or result.gi_code.co_name == "<genexpr>" else "a generator"
-    if isinstance(result, AsyncGeneratorType):
+    if kind is AsyncGeneratorType:
         # A def can't have begun it.
         return "" if result.ag_code.co_name == "<genexpr>" else "an async generator"
-    if isinstance(result, _MANAGERS):
+    if kind in _MANAGERS:
         return "a context manager"
-    return "an awaitable" if hasattr(type(result), "__await__") else ""
+    return "an awaitable" if hasattr(kind, "__await__") else ""
