@@ -169,3 +169,11 @@ def test_a_full_queue_is_told_as_such_however_little_time_is_left() -> None:
         b.guard.bulkhead.settings = Bulkhead(limit=1)
         assert b(lambda: 1).reason == "full"
     assert b.count("timeouts", "default", "total") == 0
+
+
+def test_settings_that_can_not_be() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Bulkhead(limit=0, max_queue=-1, max_wait=-1)
+    assert len(caught.value.problems) == 3
+    with pytest.raises(ConfigurationError, match="max_wait"):
+        Bulkhead(limit=1, max_queue=1)
