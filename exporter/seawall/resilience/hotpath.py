@@ -166,11 +166,15 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
     limit, limiter, permits, waiters = op.first_limit, op.limiter, op.permits, op.waiters
     keep, judge = op.keep, op.judge
     first_bound, source, need = bounds[0], (op.name, function), limit or 0.0
+    # Only who would begin something new, or times out, has to know whether the task is being cancelled.
+    heeds_cancelling = limit is not None or op.guard.retry is not None or op.guard.fallback is not None
 
     async def call(*args: Any, **kwargs: Any) -> Any:
+        task: Any = None
+        cancelling = 0
         # Outside an event loop this raises, before anything is taken.
-        task: Any = current_task()
-        cancelling = task.cancelling() if task is not None else 0
+        if heeds_cancelling and (task := current_task()) is not None:
+            cancelling = task.cancelling()
         lane = op.open_lane
         if not lane:
             if op.lane:
@@ -261,8 +265,7 @@ def _divert(
         op.sample_taken()
         began, inside = op.clock(), Stopwatch(op.clock, function)
         result = synchronous(op, inside)(*args, **kwargs)
-        if not inside.strayed:
-            op.observe("overhead", op.clock() - began - inside.seconds)
+        op.sampled(inside, began)
         return result
     return drive(op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs)
 
@@ -278,8 +281,7 @@ async def _adivert(
         op.sample_taken()
         began, inside = op.clock(), AsyncStopwatch(op.clock, function)
         result = await asynchronous(op, inside)(*args, **kwargs)
-        if not inside.strayed:
-            op.observe("overhead", op.clock() - began - inside.seconds)
+        op.sampled(inside, began)
         return result
     return await adrive(
         op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs, cancelling
@@ -287,10 +289,7 @@ async def _adivert(
 
 
 def _unasked(op: Operation, limiter: RateLimitState | None, answer: Answer | None) -> None:
-    """Something came between admission and the call: give back what was taken, raise what it was.
-
-    Another thread took the last place (under a tracer only): nothing is raised, the call leaves the lane.
-    """
+    """Give back what was taken; raise what came in between, unless it is that the last place just went."""
     if limiter is not None:
         limiter.arrival -= limiter.interval
     if answer is not None and type(answer[1]) is not IndexError:

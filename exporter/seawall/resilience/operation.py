@@ -13,6 +13,7 @@ from seawall.resilience.fallback import MISSING
 from seawall.resilience.guarding import Guarding
 from seawall.resilience.ledger import GIL
 from seawall.resilience.rate_limit import RateLimitState
+from seawall.resilience.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
@@ -97,6 +98,11 @@ class Operation(Guarding):
         with self.guard.lock:
             self.sampling = False
             self.guard.shift_lanes()
+
+    def sampled(self, inside: Stopwatch, began: float) -> None:
+        """A sampled call has ended: what it took beside the function is the guard's own cost."""
+        if not inside.strayed:
+            self.observe("overhead", self.clock() - began - inside.seconds)
 
     def _refuse_until(self) -> float:
         """Until when the short way out will do: nobody is told, no fallback is asked but a default value."""
