@@ -39,7 +39,7 @@ demo: env servers-demo  ## Watch a service survive the loss of its dependencies 
 	@PYTHONPATH=deploy $(PY) -m reference.demo $(DEMO_ARGS)
 
 test: env servers  ## Lint, types and every test: what CI runs
-	@$(MAKE) tests/schema/node_modules/.ready tests/typing/node_modules/.ready
+	@$(MAKE) -j2 tests/schema/node_modules/.ready tests/typing/node_modules/.ready
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(MAKE) check-generated
