@@ -68,7 +68,7 @@ bank_api = registry.guard(
     fallback=Fallback(
         stale_for=600.0,
         default=StatementBatch.unknown(),
-        timeout=0.5,
+        timeout=0.25,
         key=lambda bank, day: day,
     ),
     objectives=Objectives(success=0.999, undegraded=0.99),

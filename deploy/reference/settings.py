@@ -44,7 +44,7 @@ class Settings:
             text = environment.get(PREFIX + name.upper())
             if text is not None:
                 found[name] = _convert(name, text, type(cls.__dataclass_fields__[name].default))
-        return cls(**found)  # type: ignore[arg-type]
+        return cls(**found)  # type: ignore[arg-type]  # each was converted to its field's type
 
 
 def _convert(name: str, text: str, kind: type) -> object:

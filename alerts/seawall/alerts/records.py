@@ -50,7 +50,7 @@ class Records:
 
     def _raw(self, series: catalog.Series, *matchers: object) -> Expr:
         select = self.context.scope.select
-        return rate(select(series, *matchers), self.short)  # type: ignore[arg-type]
+        return rate(select(series, *matchers), self.short)  # type: ignore[arg-type]  # handed on as they came
 
     @cached_property
     def calls_by_outcome(self) -> Recording:

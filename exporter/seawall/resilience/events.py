@@ -105,5 +105,4 @@ Event = (
     | TimeoutExceeded
 )
 Listener = Callable[[Event], None]
-EventType = type[Event]
 EVENT_TYPES: tuple[type, ...] = Event.__args__

@@ -165,11 +165,11 @@ class TestBank:
     @pytest.mark.parametrize(
         ("answer", "kept"),
         [
-            (request(DEAD_AT + 5, 0.5, "reconciliation", correlation_id="id", degraded=True), True),
-            (request(DEAD_AT + 5, 0.51, "reconciliation", correlation_id="id", degraded=True), False),
-            (request(DEAD_AT + 5, 0.5, "reconciliation", correlation_id="id"), False),
+            (request(DEAD_AT + 5, 0.25, "reconciliation", correlation_id="id", degraded=True), True),
+            (request(DEAD_AT + 5, 0.26, "reconciliation", correlation_id="id", degraded=True), False),
+            (request(DEAD_AT + 5, 0.25, "reconciliation", correlation_id="id"), False),
             (
-                request(DEAD_AT + 5, 0.5, "reconciliation", correlation_id="id", degraded=True, status=503),
+                request(DEAD_AT + 5, 0.25, "reconciliation", correlation_id="id", degraded=True, status=503),
                 False,
             ),
         ],
