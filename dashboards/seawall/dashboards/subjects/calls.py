@@ -120,20 +120,6 @@ def share_by_guard(
     )
 
 
-def failed_by_guard(ask: Ask, options: Options) -> TimeSeries:
-    return share_by_guard(
-        ask,
-        options,
-        key="failed-by-dependency",
-        title="Failed for callers, by dependency",
-        share=ask.failed(ask.by),
-        description=(
-            "Share of each dependency's calls that ended in an error for the caller; the ten with the most. "
-            "When a line rises: its fallback, if it has one, is failing too. Open the dependency's board."
-        ),
-    )
-
-
 def degraded_by_guard(ask: Ask, options: Options) -> TimeSeries:
     return share_by_guard(
         ask,
