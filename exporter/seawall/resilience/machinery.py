@@ -1,0 +1,134 @@
+"""How a guard's parts work together: what the executors ask of it, under its lock where it says so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from seawall.resilience.accounts import Accounts
+from seawall.resilience.breaker_state import CLOSED, FORCED_OPEN, OPEN, BreakerState, Change
+from seawall.resilience.bulkhead import BulkheadState
+from seawall.resilience.deadline import Clock
+from seawall.resilience.guarding import Guarding
+from seawall.resilience.ledger import GIL, Ledger
+from seawall.resilience.operation import Operation
+from seawall.resilience.rate_limit import Limiter, RateLimitState
+from seawall.resilience.reporting import Reporter
+from seawall.resilience.retry_account import RetryAccount
+
+
+class Machinery(Guarding):
+    """The working parts of a guard. It is built by, and only used as, a :class:`Guard`."""
+
+    clock: Clock
+    lock: threading.RLock
+    ledger: Ledger
+    accounts: Accounts
+    report: Reporter
+    breaker: BreakerState | None
+    bulkhead: BulkheadState | None
+    limiter: Limiter | None
+    budget: RetryAccount | None
+    watching: Callable[[], bool] | None
+    _operations: dict[str, Operation]
+    _slice: float
+
+    def admit(self, now: float) -> tuple[int, str, float | None]:
+        """(epoch, reason, retry_after) of the breaker; reason "" means admitted. Caller holds the lock."""
+        if self.breaker is None:
+            return 1, "", None
+        reason, change = self.breaker.admit(now)
+        self._apply(change)
+        if not reason:
+            return self.breaker.epoch, "", None
+        self.accounts.count_avoided(1)
+        wait = max(0.0, self.breaker.open_until - now) if reason == "open" else None
+        return 0, reason, wait
+
+    def shut(self, now: float) -> bool:
+        """Whether the breaker would reject a call that came now."""
+        breaker = self.breaker
+        if breaker is None:
+            return False
+        return breaker.state == FORCED_OPEN or (breaker.state == OPEN and now < breaker.open_until)
+
+    def settle(self, epoch: int, outcome: str, error: str, now: float) -> None:
+        """Tell the breaker what an admitted attempt came to. Caller holds the lock."""
+        if self.breaker is not None:
+            self._apply(self.breaker.settle(epoch, outcome, error, now, self.accounts.lane_successes()))
+            self.shift_lanes()
+
+    def wake(self) -> None:
+        assert self.bulkhead is not None
+        with self.lock:
+            self.bulkhead.wake()
+
+    def housekeep(self, now: float) -> None:
+        """What is due once a slice: credit the retry budget, learn the mean attempt time, sample a call."""
+        with self.lock:
+            for op in self._operations.values():
+                op.tick = now + self._slice
+                op.sampling = True
+            if self.breaker is not None:
+                self.breaker.window.pass_time(now, self.accounts.lane_successes())
+            if self.bulkhead is not None:
+                self.bulkhead.trim()
+            self.shift_lanes()
+            if self.budget is not None:
+                self.budget.roll(now)
+            self.accounts.learn_mean()
+
+    def pass_time(self) -> None:
+        """Let an open breaker become half-open when its time is over: whoever looks sees the truth."""
+        if self.breaker is not None:
+            with self.lock:
+                self._apply(self.breaker.pass_time(self.clock()))
+            self.report.transitions("")
+
+    def declared(self) -> Iterable[Operation]:
+        return self._operations.values()
+
+    def audience_changed(self) -> None:
+        """Listeners came or went: what a rejection has to tell may have changed."""
+        with self.lock:
+            self.shift_lanes()
+
+    # -- what follows from a transition
+
+    def _apply(self, change: Change | None) -> None:
+        """A transition: numbers, lanes, the event to come. Caller holds the lock."""
+        if change is None:
+            return
+        assert self.breaker is not None
+        layout, slots = self.ledger.layout, self.ledger.slots
+        slots[layout.at("breaker_transitions", change.from_state, change.to_state)] += 1
+        if change.recovery is not None:
+            self.ledger.observe("breaker_recovery", change.recovery)
+        if change.false_open:
+            slots[layout.at("breaker_false_opens")] += 1
+        if change.to_state == CLOSED:
+            self.breaker.window.clear(self.accounts.lane_successes())
+        if change.to_state == OPEN:
+            self.accounts.learn_mean()
+        self.report.decided(change)
+        self.shift_lanes()
+
+    def shift_lanes(self) -> None:
+        """Open or shut the fast lane. Without a GIL it stays shut: its stores are only safe under one."""
+        lane = 1
+        if self.breaker is not None:
+            lane = (
+                self.breaker.epoch
+                if self.breaker.lane_open(self.clock(), self.accounts.lane_successes())
+                else 0
+            )
+        if not GIL or (self.limiter is not None and not isinstance(self.limiter, RateLimitState)):
+            lane = 0
+        for op in self._operations.values():
+            op.shift(lane, self.watching)
+
+    def observer_changed(self) -> None:
+        """The registry's observer came or went."""
+        with self.lock:
+            self.watching = self.report.question()
+            self.shift_lanes()
