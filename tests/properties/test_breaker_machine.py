@@ -7,10 +7,11 @@ from contextvars import Context, copy_context
 
 import hypothesis.strategies as st
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
+from tests.properties.adds_up import Sums
+from tests.properties.wall_clock import WallClock
 
 from seawall.resilience import Breaker, BreakerOpen, Guard, Registry
-from seawall.resilience.ledger import fold
 from seawall.testing import ManualClock
 
 WINDOW, MINIMUM, RATIO, OPEN_FOR, PERMITS = 6, 3, 0.5, 10.0, 2
@@ -77,7 +78,7 @@ class Model:
                 self.move("open", now)
 
 
-class BreakerMachine(RuleBasedStateMachine):
+class BreakerMachine(WallClock):
     def __init__(self) -> None:
         super().__init__()
         self.clock = ManualClock()
@@ -98,6 +99,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.model = Model(self.clock())
         self.flying: list[tuple[Context, int]] = []
         self.calls = self.admitted = 0
+        self.sums = Sums(self.guard)
 
     def _body(self, error: BaseException | None) -> str:
         if error is not None:
@@ -175,19 +177,19 @@ class BreakerMachine(RuleBasedStateMachine):
             calls = len(self.model.results)
             assert snapshot["failure_ratio"] == (sum(self.model.results) / calls if calls else 0.0)
 
+    @precondition(lambda self: not self.sums.would_move)
     @invariant()
     def numbers_add_up(self) -> None:
-        layout = self.guard.ledger.layout
-        reading = fold(layout, self.guard.ledger.slots)
+        ended = self.admitted - len(self.flying)
+        self.sums.hold(calls=self.calls - len(self.flying), attempts=ended, admitted=ended)
+        assert self.sums.total("rejections") == self.calls - self.admitted
 
-        def total(field: str) -> float:
-            return sum(reading[e.offset] for e in layout.entries if e.field.name == field)
-
-        assert total("calls") == self.calls - len(self.flying)
-        assert total("attempts") == self.admitted - len(self.flying)
-        assert total("rejections") == self.calls - self.admitted
-        duration = layout.entry("call_duration", "default")
-        assert reading[duration.offset + len(duration.bounds)] == total("calls")
+    @invariant()
+    def epoch_counts_transitions(self) -> None:
+        """And nothing else but resets: what a late result does not move, it does not change."""
+        assert self.guard.breaker is not None
+        assert self.guard.breaker.epoch == self.model.epoch
+        assert self.guard.breaker.probes_out == self.model.out
 
 
 TestBreaker = BreakerMachine.TestCase

@@ -10,6 +10,7 @@ from contextvars import Context, copy_context
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from tests.properties.adds_up import Sums
 
 from seawall.resilience import Breaker, Bulkhead, BulkheadFull, Guard, Registry, Timeout, remaining
 from seawall.testing import ManualClock
@@ -42,6 +43,7 @@ class GeneratorMachine(RuleBasedStateMachine):
         self.outcomes = dict.fromkeys(("success", "failure", "cancelled"), 0)
         self.elsewhere: list[Context] = [copy_context(), copy_context()]
         self.guarded = self.guard(self._rows)
+        self.sums = Sums(self.guard)
 
     sources = Bundle("sources")
 
@@ -129,6 +131,11 @@ class GeneratorMachine(RuleBasedStateMachine):
             assert reading[at("attempts", "default", outcome)] == count
             assert reading[at("calls", "default", outcome)] == count
         assert reading[at("calls", "default", "rejected")] == self.rejected
+
+    @invariant()
+    def numbers_add_up(self) -> None:
+        ended = sum(self.outcomes.values())
+        self.sums.hold(calls=ended + self.rejected, attempts=ended, admitted=ended)
 
     @invariant()
     def consumers_see_no_deadline(self) -> None:
