@@ -26,7 +26,7 @@ from seawall.resilience.ledger import Ledger, layout_of
 from seawall.resilience.machinery import Machinery
 from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit, limiter_of
-from seawall.resilience.reading import read, snapshot
+from seawall.resilience.reading import Counted, read, snapshot
 from seawall.resilience.reporting import Reporter
 from seawall.resilience.retry import Retry
 from seawall.resilience.retry_account import account_of
@@ -113,6 +113,7 @@ class Guard(Machinery):
         failed = partial(self.report.failed, "fallback.key")
         self.stale = StaleStore(fallback, failed) if fallback and "stale" in modes else None
         self.accounts = Accounts(self.ledger)
+        self.counted = Counted()
         budget = retry.budget if retry else None
         self.budget = account_of(budget, registry, clock, self.accounts) if budget else None
         self.watching: Callable[[], bool] | None = None
@@ -164,6 +165,10 @@ class Guard(Machinery):
 
     def read(self) -> list[float]:
         """Every number of the guard as of now, by the layout of ``ledger.layout`` (see ``ledger.py``)."""
+        return self.read_versioned()[0]
+
+    def read_versioned(self) -> tuple[list[float], int]:
+        """With it a number that stays while no counter changes, for readers that keep what they write."""
         self.pass_time()
         return read(self)
 

@@ -75,9 +75,12 @@ class Lane:
 
 
 class Layout:
-    """The slots of one guard, fixed when the guard is built. ``width`` counts slots with the lanes behind."""
+    """The slots of one guard, fixed when the guard is built. ``width`` counts slots with the lanes behind.
 
-    __slots__ = ("_by_key", "attempts", "bounds", "entries", "lanes", "retries", "size", "width")
+    ``first``: the first slot of each field. A field's slots follow each other, its label values in order.
+    """
+
+    __slots__ = ("_by_key", "attempts", "bounds", "entries", "first", "lanes", "retries", "size", "width")
 
     def __init__(
         self,
@@ -103,6 +106,7 @@ class Layout:
         self.entries = tuple(entries)
         self.size = offset
         self._by_key = {(e.field.name, *e.labels): e for e in entries}
+        self.first = {e.field.name: e.offset for e in reversed(entries)}
         lanes: dict[str, Lane] = {}
         for operation in operations:
             ones = [self.at("calls", operation, "success"), self.at("attempts", operation, "success")]

@@ -5,37 +5,63 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.fields import BREAKER_STATES
-from seawall.resilience.ledger import fold
+from seawall.resilience.ledger import Ledger, fold
 
 if TYPE_CHECKING:
+    from seawall.resilience.accounts import Accounts
     from seawall.resilience.breaker_state import Change
     from seawall.resilience.guard import Guard
 
 
-def read(guard: Guard) -> list[float]:
-    """Every number of the guard as of now, by its ledger's layout."""
-    layout = guard.ledger.layout
+class Counted:
+    """A guard's counters as they were read last. ``version`` grows whenever one of them has changed."""
+
+    __slots__ = ("_folded", "_raw", "successes", "version")
+
+    def __init__(self) -> None:
+        self._raw: list[float] = []
+        self._folded: list[float] = []
+        self.successes: float = 0
+        self.version = 0
+
+    def read(self, ledger: Ledger, accounts: Accounts) -> list[float]:
+        """A list of the caller's own. Caller holds the guard's lock."""
+        raw = list(ledger.slots)
+        if raw != self._raw:
+            self._raw, self._folded = raw, fold(ledger.layout, raw)
+            self.successes = accounts.lane_successes()
+            self.version += 1
+        return self._folded.copy()
+
+
+def read(guard: Guard) -> tuple[list[float], int]:
+    """Every number of the guard as of now, by its ledger's layout, and the version of the counters in it."""
+    at = guard.ledger.layout.first
     with guard.lock:
         guard.accounts.count_avoided()
-        out = fold(layout, list(guard.ledger.slots))
+        counted = guard.counted
+        before = counted.version
+        out = counted.read(guard.ledger, guard.accounts)
         now = guard.clock()
-        if guard.breaker is not None:
-            seconds = guard.breaker.state_seconds(now)
-            for state in BREAKER_STATES:
-                out[layout.at("breaker_state", state)] = int(state == guard.breaker.state)
-                out[layout.at("breaker_state_seconds", state)] = seconds[state]
-            failure, slow, calls = guard.breaker.ratios(now, guard.accounts.lane_successes())
-            out[layout.at("breaker_failure_ratio")] = failure
-            out[layout.at("breaker_slow_ratio")] = slow
-            out[layout.at("breaker_window_calls")] = calls
+        breaker = guard.breaker
+        if breaker is not None:
+            state, spent = at["breaker_state"], at["breaker_state_seconds"]
+            seconds = breaker.state_seconds(now)
+            out[state + BREAKER_STATES.index(breaker.state)] = 1
+            out[spent : spent + len(seconds)] = seconds.values()
+            failure, slow, calls = breaker.ratios(now, counted.successes)
+            out[at["breaker_failure_ratio"]] = failure
+            out[at["breaker_slow_ratio"]] = slow
+            out[at["breaker_window_calls"]] = calls
         if guard.budget is not None:
-            out[layout.at("retry_budget_remaining")] = guard.budget.remaining_ratio(now)
+            changed = counted.version != before
+            out[at["retry_budget_remaining"]] = guard.budget.remaining_ratio(now, counted=changed)
         if guard.bulkhead is not None:
-            out[layout.at("bulkhead_in_flight")] = guard.bulkhead.in_flight
-            out[layout.at("bulkhead_queued")] = len(guard.bulkhead.waiters)
+            out[at["bulkhead_in_flight"]] = guard.bulkhead.in_flight
+            out[at["bulkhead_queued"]] = len(guard.bulkhead.waiters)
         if guard.limiter is not None:
-            out[layout.at("rate_limiter_available")] = guard.limiter.available(now)
-    return out
+            out[at["rate_limiter_available"]] = guard.limiter.available(now)
+        return out, counted.version
 
 
 def snapshot(guard: Guard) -> dict[str, Any]:

@@ -59,10 +59,13 @@ class RetryAccount:
             self._credit(now)
             return self._pool.state.spend()
 
-    def remaining_ratio(self, now: float) -> float:
-        """What is left of the pool, in [0, 1]."""
+    def remaining_ratio(self, now: float, counted: bool = True) -> float:
+        """What is left of the pool, in [0, 1]. ``counted``: whether the ledger may have grown since."""
         with self._pool.lock:
-            self._credit(now)
+            if counted:
+                self._credit(now)
+            else:
+                self._pool.state.credit(now, 0)
             return self._pool.state.remaining_ratio()
 
     def restart(self) -> None:

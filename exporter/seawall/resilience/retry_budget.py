@@ -85,9 +85,9 @@ class RetryBudgetState:
         self._slices.clear()
 
     def _allowed(self) -> float:
-        return self.settings.ratio * sum(s[1] for s in self._slices) + (
+        return self.settings.ratio * sum([s[1] for s in self._slices]) + (
             self.settings.floor_per_second * self.settings.ttl
         )
 
     def _spent(self) -> float:
-        return sum(s[2] for s in self._slices)
+        return sum([s[2] for s in self._slices])

@@ -32,14 +32,14 @@ class MetricsPage:
     def text(self) -> bytes:
         """Text format 0.0.4."""
         others = self._other_families(openmetrics=False)
-        return _encoded(self._renderer.text()) + others
+        return b"".join([*self._renderer.pieces(openmetrics=False), *others])
 
     def openmetrics(self) -> bytes:
         """OpenMetrics 1.0, with exemplars and the closing EOF."""
         others = self._other_families(openmetrics=True)
-        return _encoded(self._renderer.openmetrics()) + others + EOF.encode()
+        return b"".join([*self._renderer.pieces(openmetrics=True), *others, EOF.encode()])
 
-    def _other_families(self, *, openmetrics: bool) -> bytes:
+    def _other_families(self, *, openmetrics: bool) -> list[bytes]:
         # Before our own families: what is lost here is then counted on this very page.
         parts: list[bytes] = []
         seen = set(_OURS)
@@ -51,7 +51,7 @@ class MetricsPage:
                 parts.append(_rendered(family, openmetrics=openmetrics))
             except Exception:  # noqa: BLE001 - somebody else's family must not empty the page
                 self._source.dropped.add("series", "collector_failed")
-        return b"".join(parts)
+        return parts
 
     def _collected(self) -> Iterator[Metric]:
         for collector in _collectors(self._others):
@@ -86,8 +86,3 @@ def _rendered(family: Metric, *, openmetrics: bool) -> bytes:
         return exposition.generate_latest(_One(family))
     written: bytes = openmetrics_exposition.generate_latest(_One(family))
     return written.removesuffix(EOF.encode())
-
-
-def _encoded(text: str) -> bytes:
-    # A lone surrogate, which only a name of an exception type could hold, must not cost the page.
-    return text.encode("utf-8", "replace")

@@ -1,8 +1,8 @@
-"""The page of /metrics, in text 0.0.4 or OpenMetrics 1.0, from ledgers at one format operation a page.
+"""The page of /metrics, in text 0.0.4 or OpenMetrics 1.0, from ledgers.
 
-Labels never change while the set of guards stays, so a page is a ``%`` template made once: all names and
-labels in place, one ``%s`` per number. A scrape reads the ledgers into one flat list, picks the numbers in
-the page's order and fills the template.
+Labels never change while the set of guards stays, so a page is made of ``%`` templates rendered once, one
+per guard and family: all names and labels in place, one ``%s`` per number. A scrape reads the ledgers, fills
+the templates whose numbers have changed and joins the pieces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seawall.telemetry.collector import label_values
 from seawall.telemetry.exposition import family_header, labelled, number, with_exemplar
 from seawall.telemetry.locks import CallLock
 from seawall.telemetry.rows import Row
-from seawall.telemetry.source import Source, View
+from seawall.telemetry.source import LIVE, Source, View
 
 #: Series whose numbers stand in ledgers; the others are rows.
 _COUNTED = tuple(series for series in catalog.SERIES if series.field)
@@ -28,10 +28,11 @@ _CONSTANT = tuple(series for series in catalog.SERIES if not series.field and se
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """One guard's lines of one series, and which of the guard's numbers fill them."""
+    """One guard's lines of one series: a template, and the numbers of the guard that fill it."""
 
     template: str
-    slots: tuple[int, ...]
+    pick: Callable[[Sequence[object]], Sequence[object]]
+    live: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,50 @@ class _Chunk:
     lines: dict[str, _Lines]
     counts: tuple[int, ...]
     exemplar_slots: frozenset[int]
-    size: int
+
+
+@dataclass(slots=True)
+class _Piece:
+    """One guard's lines of one series on a page, and the numbers last written there."""
+
+    place: int
+    lines: _Lines
+    written: object = None
+
+
+@dataclass(slots=True)
+class _Share:
+    """What stands on the page of one guard."""
+
+    chunk: _Chunk
+    pieces: tuple[_Piece, ...]
+    live: tuple[_Piece, ...]
+    seen: object = None
+
+    def write(self, view: View, page: list[bytes], openmetrics: bool) -> None:
+        """Write anew what has changed; while no counter has, only what time moves can have."""
+        seen = (view.version, view.exemplars) if openmetrics else view.version
+        pieces = self.live
+        numbers: Sequence[object] = view.reading
+        if seen != self.seen:
+            pieces, self.seen = self.pieces, seen
+            numbers = _numbers(view, _finite(view.reading), self.chunk, openmetrics)
+        for piece in pieces:
+            lines = piece.lines
+            values = lines.pick(numbers)
+            if values != piece.written:
+                piece.written = values
+                page[piece.place] = _encoded(lines.template % tuple(values))
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
+    """``pieces`` in their order are the page; those of the guards' shares change, headers and rows don't."""
+
     chunks: tuple[_Chunk, ...]
     rows: tuple[tuple[Row, ...], ...]
-    template: str
-    pick: Callable[[Sequence[object]], tuple[object, ...]]
+    pieces: list[bytes]
+    shares: tuple[_Share, ...]
 
 
 class Renderer:
@@ -66,23 +102,16 @@ class Renderer:
         self._chunks: dict[str, _Chunk] = {}
         self._pages: dict[bool, _Page] = {}
 
-    def text(self) -> str:
-        """Prometheus text format 0.0.4: no exemplars, no ``_created`` series."""
-        return self._render(openmetrics=False)
-
-    def openmetrics(self) -> str:
-        """OpenMetrics 1.0 with exemplars, without the closing ``# EOF``: other families may follow."""
-        return self._render(openmetrics=True)
-
-    def _render(self, *, openmetrics: bool) -> str:
+    def pieces(self, *, openmetrics: bool) -> list[bytes]:
+        """The page, to be joined: text format 0.0.4, or OpenMetrics 1.0 with exemplars but without its
+        closing ``# EOF``: other families may follow.
+        """
         with self._lock:
             views = self.source.views()
             page = self._page(views, openmetrics)
-            numbers: list[object] = []
-            for view, chunk in zip(views, page.chunks, strict=True):
-                numbers += _numbers(view, chunk, openmetrics)
-            body = page.template % page.pick(numbers) if numbers else page.template % ()
-        return body + _rows(_OWN, self.source.own(), openmetrics)
+            for view, share in zip(views, page.shares, strict=True):
+                share.write(view, page.pieces, openmetrics)
+            return [*page.pieces, _rows(_OWN, self.source.own(), openmetrics)]
 
     def _page(self, views: Sequence[View], openmetrics: bool) -> _Page:
         chunks = tuple(self._chunk(view) for view in views)
@@ -128,8 +157,12 @@ def _cut(view: View, key: object) -> _Chunk:
         text += [_line(series.count, series.labels, values), _line(series.sum, series.labels, values)]
         used += [view.layout.size + len(counts), end + 1]
         counts.append(end)
-    lines = {name: _Lines("".join(texts[name]), tuple(slots[name])) for name in texts}
-    return _Chunk(key, lines, tuple(counts), frozenset(exemplar_slots), view.layout.size + len(counts))
+    lines = {
+        series.name: _Lines("".join(texts[series.name]), _picker(slots[series.name]), series.field in LIVE)
+        for series in _COUNTED
+        if series.name in texts
+    }
+    return _Chunk(key, lines, tuple(counts), frozenset(exemplar_slots))
 
 
 def _line(name: str, labels: Sequence[str], values: Sequence[str]) -> str:
@@ -142,42 +175,56 @@ def _build(
     identity: tuple[Row, ...],
     openmetrics: bool,
 ) -> _Page:
-    parts: list[str] = []
-    indices: list[int] = []
+    pieces: list[bytes] = []
+    shares: list[list[_Piece]] = [[] for _ in chunks]
     for series in _COUNTED:
-        header: str = family_header(series, openmetrics=openmetrics).replace("%", "%%")
-        start = 0
-        for chunk in chunks:
+        begun = False
+        for chunk, share in zip(chunks, shares, strict=True):
             lines = chunk.lines.get(series.name)
-            if lines is not None:
-                parts += (header, lines.template)
-                header = ""
-                indices += [start + slot for slot in lines.slots]
-            start += chunk.size
+            if lines is None:
+                continue
+            if not begun:
+                pieces.append(family_header(series, openmetrics=openmetrics).encode())
+                begun = True
+            share.append(_Piece(len(pieces), lines))
+            pieces.append(b"")
     constant = [row for of_guard in rows for row in of_guard]
-    parts.append(_rows(_CONSTANT, (*constant, *identity), openmetrics).replace("%", "%%"))
-    return _Page(chunks, rows, "".join(parts), _picker(indices))
+    pieces.append(_rows(_CONSTANT, (*constant, *identity), openmetrics))
+    return _Page(
+        chunks,
+        rows,
+        pieces,
+        tuple(
+            _Share(chunk, tuple(share), tuple(piece for piece in share if piece.lines.live))
+            for chunk, share in zip(chunks, shares, strict=True)
+        ),
+    )
 
 
-def _picker(indices: Sequence[int]) -> Callable[[Sequence[object]], tuple[object, ...]]:
-    if len(indices) < 2:  # itemgetter of one index gives no tuple
-        return lambda numbers: tuple(numbers[i] for i in indices)
+def _picker(indices: Sequence[int]) -> Callable[[Sequence[object]], Sequence[object]]:
+    first, last = indices[0], indices[-1]
+    if list(indices) == list(range(first, last + 1)):
+        return itemgetter(slice(first, last + 1))
     return itemgetter(*indices)
 
 
-def _numbers(view: View, chunk: _Chunk, openmetrics: bool) -> list[object]:
-    reading = view.reading
-    if not math.isfinite(sum(reading)):
-        reading = [value if math.isfinite(value) else 0.0 for value in reading]
+def _finite(reading: Sequence[float]) -> Sequence[float]:
+    if math.isfinite(sum(reading)):
+        return reading
+    return [value if math.isfinite(value) else 0.0 for value in reading]
+
+
+def _numbers(view: View, reading: Sequence[float], chunk: _Chunk, openmetrics: bool) -> Sequence[object]:
+    """The reading, exemplars where they go, and ``counts``."""
     numbers: list[object] = [*reading, *(reading[slot] for slot in chunk.counts)]
-    if openmetrics and view.exemplars:
+    if openmetrics:
         for slot, exemplar in view.exemplars.items():
             if slot in chunk.exemplar_slots:
                 numbers[slot] = with_exemplar(reading[slot], exemplar)
     return numbers
 
 
-def _rows(order: Iterable[Series], rows: Iterable[Row], openmetrics: bool) -> str:
+def _rows(order: Iterable[Series], rows: Iterable[Row], openmetrics: bool) -> bytes:
     by_series: dict[str, list[Row]] = {}
     for row in rows:
         by_series.setdefault(row.series.name, []).append(row)
@@ -190,4 +237,9 @@ def _rows(order: Iterable[Series], rows: Iterable[Row], openmetrics: bool) -> st
                 f"{labelled(series.name, series.labels, row.labels)} {number(row.value)}\n"
                 for row in of_series
             )
-    return "".join(parts)
+    return _encoded("".join(parts))
+
+
+def _encoded(text: str) -> bytes:
+    # A lone surrogate, which only a name of an exception type could hold, must not cost the page.
+    return text.encode("utf-8", "replace")

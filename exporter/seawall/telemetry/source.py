@@ -6,20 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seawall.resilience import Guard, Registry
+from seawall.resilience.fields import FIELDS
 from seawall.resilience.ledger import Exemplar, Layout
 from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.rows import Row, identity_rows, own_rows, policy_rows
 from seawall.telemetry.service import Service
 
+#: Fields that time alone moves: they are computed anew for every reading.
+LIVE = frozenset(f.name for f in FIELDS if f.kind == "gauge" or f.name == "breaker_state_seconds")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class View:
-    """One guard at one moment. ``error_names`` belongs to the reading: names seen later are in the next."""
+    """One guard at one moment. ``error_names`` belongs to the reading: names seen later are in the next.
+
+    ``version``: the guard's counters are those of an earlier view with the same number; see :data:`LIVE`.
+    """
 
     guard: Guard
     name: str
     layout: Layout
     reading: Sequence[float]
+    version: int
     error_names: tuple[str | None, ...]
     exemplars: Mapping[int, Exemplar]
     rows: tuple[Row, ...]
@@ -56,11 +64,13 @@ class Source:
     def _view(self, guard: Guard) -> View:
         ledger = guard.ledger
         names = tuple(ledger.error_names)
+        reading, version = guard.read_versioned()
         return View(
             guard=guard,
             name=guard.name,
             layout=ledger.layout,
-            reading=guard.read(),
+            reading=reading,
+            version=version,
             error_names=names,
             exemplars=dict(ledger.exemplars),
             rows=self._policy_rows(guard),

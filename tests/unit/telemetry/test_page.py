@@ -102,10 +102,10 @@ def test_a_guard_that_cant_be_read_costs_only_itself(
 ) -> None:
     registry.guard("a")
 
-    def fail() -> list[float]:
+    def fail() -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(full, "read", fail)
+    monkeypatch.setattr(full, "read_versioned", fail)
     text = MetricsPage(Source(registry)).text()
     assert b'dependency="a"' in text
     assert b'dependency="bank-api"' not in text
