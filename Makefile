@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers servers-demo demo test lint format types unit bench campaign generate check-generated clean
+.PHONY: help env servers servers-demo demo test lint format types unit bench campaign mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,10 @@ env: .venv/.ready  ## .venv with everything the other targets need
 
 .venv/.bench: .venv/.ready
 	@deploy/env.sh dev,bench
+	@touch $@
+
+.venv/.mutation: .venv/.ready
+	@deploy/env.sh dev,mutation
 	@touch $@
 
 # Grafana's own types, which the generated dashboards are checked against; pyright, beside mypy.
@@ -64,6 +68,9 @@ bench: .venv/.bench  ## This library beside its peers, as ratios of one run
 
 campaign: env  ## The property machines at length: 100,000 steps each beside their models
 	$(PY) tests/campaigns/properties.py $(ARGS)
+
+mutation: .venv/.mutation  ## Mutants of the core: what no test would notice (ARGS='backoff --survivors' runs fewer)
+	$(PY) tests/campaigns/mutation.py $(ARGS)
 
 generate: env  ## The committed dashboards, rules and configuration of the reference service
 	@deploy/generate.sh

@@ -24,7 +24,7 @@ EXTRAS = {
     "dashboards": ("generate",),
     "alerts": ("generate",),
     "deploy": ("reference", "generate", "httpx", "redis", "postgres"),
-    "tests": ("dev", "reference", "generate", "httpx", "redis", "postgres", "bench"),
+    "tests": ("dev", "reference", "generate", "httpx", "redis", "postgres", "bench", "mutation"),
 }
 OWN = {"seawall", "reference", "tests"}
 
