@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from math import inf, nan
 
@@ -28,6 +29,18 @@ NOON = datetime(2024, 1, 1, 12, tzinfo=UTC).timestamp()
 )  # fmt: skip
 def test_what_a_retry_after_may_be(said: object, expected: float | None) -> None:
     assert seconds(said, lambda: NOON) == expected
+
+
+def test_a_date_is_read_in_its_own_zone_wherever_the_host_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Etc/GMT+5")
+    time.tzset()
+    try:
+        assert seconds("Mon, 01 Jan 2024 14:00:30 +0200", lambda: NOON) == 30.0
+        assert seconds("Mon, 01 Jan 2024 12:00:30 -0000", lambda: NOON) == 30.0
+        assert seconds("Mon, 01 Jan 2024 12:00:30 GMT", lambda: NOON) == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def nobody(who: str, error: Exception) -> None:
