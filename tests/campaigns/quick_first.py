@@ -25,3 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     known = Path("mutmut-stats.json")
     took = json.loads(known.read_text())["duration_by_test"] if known.exists() else {}
     items.sort(key=lambda item: took.get(item.nodeid, 0.0))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """In this order a test may come after one that left a spent deadline in the thread's context."""
+    from seawall.resilience.deadline import current
+
+    current.set(None)
