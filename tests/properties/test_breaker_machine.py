@@ -1,9 +1,13 @@
-"""The breaker of a guard against a model that keeps every result in a list; calls overlap and time jumps."""
+"""The breaker of a guard against a model that keeps every result in a list; calls overlap and time jumps.
+
+Beside it runs one in metrics_only, which everybody passes: its shadow is to be what the real one is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from contextvars import Context, copy_context
+from dataclasses import replace
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -82,19 +86,19 @@ class BreakerMachine(WallClock):
     def __init__(self) -> None:
         super().__init__()
         self.clock = ManualClock()
-        self.guard = Guard(
-            "bank",
-            breaker=Breaker(
-                window_calls=WINDOW,
-                minimum_calls=MINIMUM,
-                failure_ratio=RATIO,
-                open_for=OPEN_FOR,
-                half_open_permits=PERMITS,
-                ignore=(Ignored,),
-            ),
-            registry=Registry("t"),
-            clock=self.clock,
+        breaker = Breaker(
+            window_calls=WINDOW,
+            minimum_calls=MINIMUM,
+            failure_ratio=RATIO,
+            open_for=OPEN_FOR,
+            half_open_permits=PERMITS,
+            ignore=(Ignored,),
         )
+        registry = Registry("t")
+        self.guard = Guard("bank", breaker=breaker, registry=registry, clock=self.clock)
+        unarmed = replace(breaker, mode="metrics_only")
+        self.twin = Guard("twin", breaker=unarmed, registry=registry, clock=self.clock)
+        self.twin_flying: list[Context] = []
         self.call = self.guard(self._body)
         self.model = Model(self.clock())
         self.flying: list[tuple[Context, int]] = []
@@ -112,6 +116,12 @@ class BreakerMachine(WallClock):
         except BaseException as raised:
             return raised
 
+    def _passes_twin(self, outcome: str) -> bool:
+        try:
+            return self.twin.call(self._body, OUTCOMES[outcome]) == "answer"
+        except BaseException as raised:
+            return raised is OUTCOMES[outcome]
+
     @rule(outcome=st.sampled_from(list(OUTCOMES)))
     def whole_call(self, outcome: str) -> None:
         expected = self.model.admit(self.clock())
@@ -121,6 +131,7 @@ class BreakerMachine(WallClock):
         admitted = not isinstance(got, BreakerOpen)
         assert admitted == expected
         assert not admitted or got is (OUTCOMES[outcome] or "answer")
+        assert self._passes_twin(outcome)
         if admitted:
             self.admitted += 1
             self.model.settle(epoch, outcome, self.clock())
@@ -130,10 +141,12 @@ class BreakerMachine(WallClock):
         expected = self.model.admit(self.clock())
         context = copy_context()
         self.calls += 1
+        context.run(self.twin.__enter__)
         try:
             context.run(self.guard.__enter__)
         except BreakerOpen:
             assert not expected
+            self.twin_flying.append(context)
         else:
             assert expected
             self.admitted += 1
@@ -144,8 +157,15 @@ class BreakerMachine(WallClock):
     def end(self, outcome: str, data: st.DataObject) -> None:
         context, epoch = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
         error = OUTCOMES[outcome]
-        context.run(self.guard.__exit__, type(error) if error else None, error, None)
+        for guard in (self.guard, self.twin):
+            context.run(guard.__exit__, type(error) if error else None, error, None)
         self.model.settle(epoch, outcome, self.clock())
+
+    @precondition(lambda self: self.twin_flying)
+    @rule(outcome=st.sampled_from(list(OUTCOMES)), data=st.data())
+    def end_what_should_not_be(self, outcome: str, data: st.DataObject) -> None:
+        context = self.twin_flying.pop(data.draw(st.integers(0, len(self.twin_flying) - 1)))
+        context.run(self.twin.__exit__, None, OUTCOMES[outcome], None)
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.1, 9.9, 10.0, 61.0]))
     def wait(self, seconds: float) -> None:
@@ -154,6 +174,8 @@ class BreakerMachine(WallClock):
     @rule()
     def reset(self) -> None:
         self.guard.force("closed")
+        self.twin.force("closed")
+        self.twin.force("metrics_only")
         if self.model.state != "closed":
             self.model.move("closed", self.clock())
         self.model.results = []
@@ -164,6 +186,7 @@ class BreakerMachine(WallClock):
         """A scrape: an open breaker whose time is over becomes half-open without a call."""
         self.model.look(self.clock())
         self.guard.read()
+        self.twin.read()
 
     @invariant()
     def same_state(self) -> None:
@@ -176,6 +199,24 @@ class BreakerMachine(WallClock):
             assert snapshot["window_calls"] == len(self.model.results)
             calls = len(self.model.results)
             assert snapshot["failure_ratio"] == (sum(self.model.results) / calls if calls else 0.0)
+
+    @invariant()
+    def the_shadow_is_as_the_real_one(self) -> None:
+        real, unarmed = self.guard.breaker, self.twin.breaker
+        assert real is not None
+        assert unarmed is not None
+        shadow = unarmed.shadow
+        assert self.twin.state == "metrics_only"
+        assert shadow is not None
+        assert (shadow.state, shadow.probes_out) == (real.state, real.probes_out)
+        if real.state == "open":
+            assert (shadow.open_until, shadow.why_opened) == (real.open_until, real.why_opened)
+        now, at = self.clock(), self.twin.ledger.layout.at
+        assert shadow.ratios(now, self.twin.accounts.lane_successes()) == real.ratios(
+            now, self.guard.accounts.lane_successes()
+        )
+        refused = self.twin.ledger.slots[at("breaker_would_reject")]
+        assert refused == self.calls - self.admitted
 
     @precondition(lambda self: not self.sums.would_move)
     @invariant()

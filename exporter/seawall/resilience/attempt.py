@@ -114,7 +114,7 @@ class Attempts:
             return self._timed_out("total", self._total())
         with guard.lock:
             now = op.clock()
-            self.epoch, reason, retry_after = guard.admit(now)
+            self.epoch, reason, retry_after = guard.admit(now, self.attempts > 0 and not self.epoch)
             if not reason:
                 granted.append(lambda: guard.settle(self.epoch, "ignored", "", op.clock()))
         guard.report.transitions(op.name)

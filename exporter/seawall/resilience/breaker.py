@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from seawall.resilience.checks import Checks, type_names
+
+#: What a breaker begins as: closed, or in the state of that name.
+ON: Final = "on"
+MODES = (ON, "metrics_only", "disabled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +27,15 @@ class Breaker:
     open_for_jitter: spread of that time, as a share of it in [0, 1), so that replicas do not ask together.
     half_open_permits: probes admitted when it asks again, exactly. 3: one success can be luck.
     half_open_success_ratio: share of the probes that closes it; None: as many as keep it under failure_ratio.
-    half_open_max_wait: seconds after the last probe after which a round without an answer counts as failed.
+    half_open_max_wait: seconds after the last probe after which a round without an answer counts as failed;
+    the next call then finds it open. While nobody calls it stays half-open, and nobody is refused.
     slow_after: seconds from which a success is slow; None: no call is.
     slow_ratio: share of slow calls in the window that opens it, in (0, 1].
     record / ignore: exception types that count as failure, and those that do not. ``ignore`` wins.
     record_if / ignore_if: the same by a predicate of the exception. ``ignore_if`` wins over both ``record``.
     record_result: predicate of a returned result that counts as failure; the caller gets the result.
+    mode: what it begins as: ``on`` (closed), ``metrics_only`` (it refuses nobody and counts whom it would
+    have refused: for a first week in production), ``disabled``. As resilience4j's initial state.
     """
 
     failure_ratio: float = 0.5
@@ -50,6 +57,7 @@ class Breaker:
     record_if: Callable[[BaseException], bool] | None = None
     ignore_if: Callable[[BaseException], bool] | None = None
     record_result: Callable[[Any], bool] | None = None
+    mode: Literal["on", "metrics_only", "disabled"] = "on"
 
     def __post_init__(self) -> None:
         checks = Checks("Breaker")
@@ -85,13 +93,15 @@ class Breaker:
         for name in ("record_if", "ignore_if", "record_result"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 checks.fail(name, getattr(self, name), "a function, or None")
+        checks.one_of("mode", self.mode, MODES)
         checks.done()
 
     def describe(self) -> dict[str, object]:
         described: dict[str, object] = {name: getattr(self, name) for name in _NUMBERS}
         for name in ("record_if", "ignore_if", "record_result"):
             described[name] = getattr(self, name) is not None
-        return described | {"record": type_names(self.record), "ignore": type_names(self.ignore)}
+        types = {"record": type_names(self.record), "ignore": type_names(self.ignore)}
+        return described | types | {"mode": self.mode}
 
 
 _NUMBERS = (

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import random
 
-from seawall.resilience.breaker import Breaker
+from seawall.resilience.breaker import ON, Breaker
 from seawall.resilience.fields import BREAKER_STATES
 from seawall.resilience.window import Window
 
@@ -43,6 +43,8 @@ class BreakerState:
     """``epoch`` grows with every transition; a result that carries another one is late and changes nothing.
 
     ``lane`` arguments are the number of successes that the fast lane has counted since the guard was built.
+    ``shadow``: while in ``metrics_only``, the breaker as it would be if it were on. It decides and is told
+    what calls came to, though nobody is refused; what it would have refused is not told to it.
     """
 
     settings: Breaker
@@ -55,6 +57,7 @@ class BreakerState:
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(BREAKER_STATES, 0.0))
     probes_out: int = 0
     draw: Callable[[], float] = random
+    shadow: BreakerState | None = None
     window: Window = field(init=False)
     _probes_good: int = 0
     _probes_bad: list[str] = field(default_factory=list)
@@ -64,6 +67,14 @@ class BreakerState:
 
     def __post_init__(self) -> None:
         self.window = Window(self.settings.window_calls, self.settings.window_seconds)
+        if self.settings.mode != ON:
+            self.state = self.settings.mode
+            self._cast_shadow(self.entered_at, 0)
+
+    @property
+    def deciding(self) -> BreakerState:
+        """Whose epoch and window count: its own, or its shadow's."""
+        return self if self.shadow is None else self.shadow
 
     def admit(self, now: float) -> tuple[str, Change | None]:
         """Ask for one attempt: ("", ...) when admitted, else the reason.
@@ -85,31 +96,45 @@ class BreakerState:
 
     def pass_time(self, now: float) -> Change | None:
         """Open becomes half-open when its time is over, whether anyone calls or only looks."""
+        if self.shadow is not None:
+            self.shadow.pass_time(now)
         if self.state == OPEN and now >= self.open_until:
             return self._move(HALF_OPEN, "open_for elapsed", now)
         return None
+
+    def shut(self, now: float) -> bool:
+        """Whether it would reject a call that came now, without a look at probes."""
+        return self.state == FORCED_OPEN or (self.state == OPEN and now < self.open_until)
 
     def settle(self, epoch: int, outcome: str, error: str, now: float, lane: float) -> Change | None:
         """Record what an admitted attempt came to: an attempt outcome of the ledger.
 
         ``ignored`` and ``cancelled`` give their permit back and count neither way.
         """
+        if self.shadow is not None:
+            self.shadow.settle(epoch, outcome, error, now, lane)
+            return None
         if epoch != self.epoch or self.state in (OPEN, FORCED_OPEN, DISABLED):
             return None
         counts = outcome not in ("ignored", "cancelled")
         failed = outcome in ("failure", "timeout")
         if self.state == HALF_OPEN:
             self.probes_out -= 1
-            return self._probed(failed or outcome == "slow", error, now) if counts else None
+            change = self._probed(failed or outcome == "slow", error, now) if counts else None
+            if self.state == CLOSED:
+                self.window.clear(lane)
+            return change
         if not counts:
             return None
         self.window.pass_time(now, lane)
         self.window.record(lane, failed=failed, slow=outcome == "slow", error=error)
         self.window.size(now, lane)
-        return self._evaluate(now, lane) if self.state == CLOSED else None
+        return self._evaluate(now, lane)
 
     def lane_open(self, now: float, lane: float) -> bool:
         """Whether successes may skip :meth:`settle`: none can make ``minimum_calls`` and open it."""
+        if self.shadow is not None:
+            return self.shadow.lane_open(now, lane)
         if self.state == DISABLED:
             return True
         if self.state != CLOSED:
@@ -121,12 +146,17 @@ class BreakerState:
         """Move by hand to ``forced_open``, ``disabled``, ``metrics_only`` or ``closed`` (reset)."""
         if state == self.state and state != CLOSED:
             return None
+        # Of a shadow nothing is kept, but its epochs were given out.
+        self.epoch, self.shadow = self.deciding.epoch, None
         change = self._move(state, reason, now) if state != self.state else None
         self.forget(lane)
+        self._cast_shadow(now, lane)
         return change
 
     def forget(self, lane: float) -> None:
         """Begin an empty window; calls in flight are none of it."""
+        if self.shadow is not None:
+            self.shadow.forget(lane)
         self.epoch += 1
         self.probes_out = 0
         self._outage_began = None
@@ -136,7 +166,10 @@ class BreakerState:
         """(failure ratio, slow ratio, calls) of the window; ratios are 0 while it is empty.
 
         While open: the window that opened it. While half-open: the probes so far.
+        While in metrics_only: the shadow's.
         """
+        if self.shadow is not None:
+            return self.shadow.ratios(now, lane)
         if self.state == OPEN and self.why_opened is not None:
             why = self.why_opened
             return why.failure_ratio, why.slow_ratio, why.window_calls
@@ -152,6 +185,12 @@ class BreakerState:
         seconds = dict(self.seconds)
         seconds[self.state] += max(0.0, now - self.entered_at)
         return seconds
+
+    def _cast_shadow(self, now: float, lane: float) -> None:
+        if self.state == METRICS_ONLY:
+            on = replace(self.settings, mode=ON)
+            self.shadow = BreakerState(on, epoch=self.epoch, entered_at=now, draw=self.draw)
+            self.shadow.window.clear(lane)
 
     def _evaluate(self, now: float, lane: float) -> Change | None:
         settings, window = self.settings, self.window

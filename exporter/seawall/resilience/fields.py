@@ -62,6 +62,7 @@ FIELDS = (
     Field("breaker_window_calls", "gauge", (), "breaker"),
     Field("breaker_recovery", "histogram", (), "breaker"),
     Field("breaker_false_opens", "counter", (), "breaker"),
+    Field("breaker_would_reject", "counter", (), "breaker"),
     Field("retries", "counter", ("operation",), "retry"),
     Field("retry_calls", "counter", ("operation", "result"), "retry"),
     Field("retry_delay_seconds", "counter", ("operation",), "retry"),

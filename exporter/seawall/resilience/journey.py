@@ -108,6 +108,9 @@ class Journey(Attempts):
                 guard.budget.failed(now)
         if self.attempts >= pace.attempts or guard.shut(now):
             return self._exhausted(name)
+        if guard.would_be_shut(now):
+            # In metrics_only: were the breaker on, the call would end here. What follows counts for nothing.
+            self.epoch = 0
         delay = self.backed_off = pace.delay(self.attempts, self.backed_off, random)
         wait = None if error is None else asked(error, retry.retry_after, guard.report.failed)
         if wait is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
+from seawall.resilience import timer
 from seawall.resilience.accounts import Accounts
-from seawall.resilience.breaker_state import CLOSED, FORCED_OPEN, OPEN, BreakerState, Change
+from seawall.resilience.breaker_state import OPEN, BreakerState, Change
 from seawall.resilience.bulkhead import BulkheadState
 from seawall.resilience.deadline import Clock
 from seawall.resilience.guarding import Guarding
@@ -33,10 +34,18 @@ class Machinery(Guarding):
     _operations: dict[str, Operation]
     _slice: float
 
-    def admit(self, now: float) -> tuple[int, str, float | None]:
-        """(epoch, reason, retry_after) of the breaker; reason "" means admitted. Caller holds the lock."""
+    def admit(self, now: float, spared: bool = False) -> tuple[int, str, float | None]:
+        """(epoch, reason, retry_after) of the breaker; reason "" means admitted. Caller holds the lock.
+
+        spared: the call was admitted although, had the breaker been on, it would not have been: epoch 0.
+        """
         if self.breaker is None:
             return 1, "", None
+        if (shadow := self.breaker.shadow) is not None:
+            if not spared and not shadow.admit(now)[0]:
+                return shadow.epoch, "", None
+            self.ledger.slots[self.ledger.layout.at("breaker_would_reject")] += not spared
+            return 0, "", None
         reason, change = self.breaker.admit(now)
         self._apply(change)
         if not reason:
@@ -47,10 +56,11 @@ class Machinery(Guarding):
 
     def shut(self, now: float) -> bool:
         """Whether the breaker would reject a call that came now."""
-        breaker = self.breaker
-        if breaker is None:
-            return False
-        return breaker.state == FORCED_OPEN or (breaker.state == OPEN and now < breaker.open_until)
+        return self.breaker is not None and self.breaker.shut(now)
+
+    def would_be_shut(self, now: float) -> bool:
+        """The same of a breaker in metrics_only, were it on."""
+        return self.breaker is not None and self.breaker.deciding.shut(now)
 
     def settle(self, epoch: int, outcome: str, error: str, now: float) -> None:
         """Tell the breaker what an admitted attempt came to. Caller holds the lock."""
@@ -70,7 +80,7 @@ class Machinery(Guarding):
                 op.tick = now + self._slice
                 op.sampling = True
             if self.breaker is not None:
-                self.breaker.window.pass_time(now, self.accounts.lane_successes())
+                self.breaker.deciding.window.pass_time(now, self.accounts.lane_successes())
             if self.bulkhead is not None:
                 self.bulkhead.trim()
             self.shift_lanes()
@@ -106,19 +116,19 @@ class Machinery(Guarding):
             self.ledger.observe("breaker_recovery", change.recovery)
         if change.false_open:
             slots[layout.at("breaker_false_opens")] += 1
-        if change.to_state == CLOSED:
-            self.breaker.window.clear(self.accounts.lane_successes())
         if change.to_state == OPEN:
             self.accounts.learn_mean()
         self.report.decided(change)
         self.shift_lanes()
+        if change.to_state == OPEN:
+            timer.of_process.remind(self, self.breaker.open_until)
 
     def shift_lanes(self) -> None:
         """Open or shut the fast lane. Without a GIL it stays shut: its stores are only safe under one."""
         lane = 1
         if self.breaker is not None:
             lane = (
-                self.breaker.epoch
+                self.breaker.deciding.epoch
                 if self.breaker.lane_open(self.clock(), self.accounts.lane_successes())
                 else 0
             )

@@ -8,6 +8,9 @@ from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from seawall.resilience import timer
+from seawall.resilience.breaker_state import OPEN
+
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
     from seawall.resilience.registry import Registry
@@ -25,6 +28,7 @@ def remember_registry(registry: Registry) -> None:
 
 
 def _after_fork_in_child() -> None:
+    timer.of_process.restart()
     for registry in list(_registries):
         registry.restart()
     for guard in list(_guards):
@@ -43,6 +47,8 @@ def _begin_anew(guard: Guard) -> None:
         guard.stale.reset_lock()
     if guard.breaker is not None:
         guard.breaker.forget(0)
+        if guard.state == OPEN:
+            timer.of_process.note(guard, guard.breaker.open_until)
     if guard.budget is not None:
         guard.budget.restart()
     for op in guard.declared():

@@ -23,7 +23,8 @@ _log = logging.getLogger("seawall")
 class Registry:
     """Guards by name. ``service`` names the whole in the policy document.
 
-    Listeners run in the caller's thread or task, after all locks are released. One that raises is counted in
+    Listeners run in the caller's thread or task, after all locks are released; when the time of an open
+    breaker is over and nobody calls, in the timer's thread (``timer.py``). One that raises is counted in
     ``listener_errors``, logged once, and the call goes on.
     """
 

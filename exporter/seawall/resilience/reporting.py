@@ -115,7 +115,7 @@ class Reporter:
         observer = self._registry.observer
         return None if observer is None else observer.watching
 
-    def failed(self, who: str, error: Exception) -> None:
+    def failed(self, who: str, error: BaseException) -> None:
         """Code of the user's, or of telemetry, raised where that must not matter to the call."""
         self._registry.count_listener_error(who, error)
 

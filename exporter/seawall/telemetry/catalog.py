@@ -131,6 +131,11 @@ BREAKER_FALSE_OPENS = _of(
     "seawall_breaker_false_opens_total",
     "Openings whose first probe round met no failure; an upper bound of false positives.",
 )
+BREAKER_WOULD_REJECT = _of(
+    "breaker_would_reject",
+    "seawall_breaker_would_reject_total",
+    "Calls let through in metrics_only that the breaker, were it on, would have rejected.",
+)
 RETRIES = _of("retries", "seawall_retries_total", "Attempts beyond the first.")
 RETRY_CALLS = _of("retry_calls", "seawall_retry_calls_total", "Calls by how retrying ended.")
 RETRY_DELAY = _of(

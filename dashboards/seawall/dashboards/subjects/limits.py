@@ -27,6 +27,9 @@ def rejections(ask: Ask, options: Options) -> TimeSeries:
                 expr=ask.total(catalog.REJECTIONS, by=("policy", "reason")).above(0),
                 legend="{{policy}}: {{reason}}",
             ),
+            Query(
+                expr=ask.total(catalog.BREAKER_WOULD_REJECT).above(0), legend="would be, in metrics_only"
+            ),
         ),
         unit="reqps",
         minimum=0.0,
@@ -40,6 +43,7 @@ def rejections(ask: Ask, options: Options) -> TimeSeries:
             ("bulkhead: queue_full", palette.rejected),
             ("bulkhead: wait_exceeded", palette.notice),
             ("rate_limit: exceeded", palette.slow),
+            ("would be, in metrics_only", palette.neutral),
         ),
         no_value="no call was turned away",
     )
