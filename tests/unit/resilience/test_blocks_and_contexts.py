@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextvars import copy_context
+from typing import Any
 
 import pytest
 from tests.unit.resilience.bench import Bench
@@ -12,6 +13,9 @@ from tests.unit.resilience.streams import in_flight
 
 from seawall.resilience import (
     Bulkhead,
+    BulkheadFull,
+    RateLimit,
+    TimedOut,
     Timeout,
 )
 
@@ -58,3 +62,101 @@ def test_a_block_outside_an_event_loops_task_gives_its_permit_back() -> None:
         b.guard.__aenter__().send(None)
     assert in_flight(b) == 0
     del caught
+    assert b.count("attempts", "default", "failure") == 1
+
+
+@pytest.mark.parametrize(("limits", "scope"), [({"attempt": 1.5}, "attempt"), ({"total": 2.5}, "total")])
+def test_an_async_block_says_which_limit_it_outlived(limits: dict[str, float], scope: str) -> None:
+    b = Bench("async", timeout=Timeout(**limits))
+
+    async def main() -> None:
+        async with b.guard:
+            await asyncio.sleep(10)
+
+    with pytest.raises(TimedOut) as caught:
+        b.clock.run(main())
+    assert (caught.value.dependency, caught.value.scope) == ("bank", scope)
+    assert caught.value.limit == limits[scope]
+    assert b.clock() == 1000.0 + limits[scope]
+    assert b.count("attempts", "default", "timeout") == 1
+
+
+def test_a_block_waits_for_its_permit(bench: Callable[..., Bench]) -> None:
+    b = bench(rate_limit=RateLimit(rate=2, max_wait=1))
+
+    async def main() -> None:
+        for _ in range(2):
+            async with b.guard:
+                pass
+
+    if b.how == "async":
+        b.clock.run(main())
+    else:
+        for _ in range(2):
+            with b.guard:
+                pass
+    assert b.clock() == pytest.approx(1000.5)
+    assert b.count("attempts", "default", "success") == 2
+
+
+def test_an_async_block_queues_as_long_as_it_may() -> None:
+    b = Bench("async", bulkhead=Bulkhead(limit=1, max_queue=1, max_wait=2))
+
+    async def second() -> None:
+        with pytest.raises(BulkheadFull) as caught:
+            async with b.guard:
+                raise AssertionError("the block must not run")
+        assert caught.value.reason == "wait_exceeded"
+        assert b.clock() == 1002.0
+
+    async def main() -> None:
+        async with b.guard:
+            await asyncio.create_task(second())
+
+    b.clock.run(main())
+    assert b.count("attempts", "default", "success") == 1
+    assert in_flight(b) == 0
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        {"rate_limit": RateLimit(rate=0.1, max_wait=10)},
+        {"bulkhead": Bulkhead(limit=1, max_queue=1, max_wait=9)},
+    ],
+)
+def test_an_async_block_that_is_cancelled_while_it_waits_never_runs(policies: dict[str, Any]) -> None:
+    b = Bench("async", **policies)
+    b.guard.asleep = asyncio.sleep
+
+    async def second() -> None:
+        async with b.guard:
+            raise AssertionError("the block must not run")
+
+    async def main() -> None:
+        async with b.guard:
+            task = asyncio.create_task(second())
+            await asyncio.sleep(0.1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert b.count("calls", "default", "cancelled") == 1
+
+    b.clock.run(main())
+    assert b.count("attempts", "default", "success") == 1
+
+
+def test_a_block_that_is_interrupted_while_it_waits_never_runs() -> None:
+    b = Bench("sync", rate_limit=RateLimit(rate=0.1, max_wait=10))
+
+    def interrupted(seconds: float) -> None:
+        assert seconds == pytest.approx(10)
+        raise KeyboardInterrupt
+
+    b.guard.sleep = interrupted
+    with b.guard:
+        pass
+    with pytest.raises(KeyboardInterrupt), b.guard:
+        raise AssertionError("the block must not run")
+    assert b.count("calls", "default", "cancelled") == 1
+    assert b.count("attempts", "default", "success") == 1
