@@ -147,6 +147,7 @@ def test_metrics_only_keeps_no_more_than_its_window() -> None:
     assert len(of.breaker.window.failures) <= 10
 
 
+@pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
 def test_no_wait_begins_that_the_total_can_not_hold() -> None:
     clock = ManualClock()
     of = guard(

@@ -24,6 +24,8 @@ from seawall.resilience.errors import (
 )
 from seawall.resilience.fallback import Fallback
 from seawall.resilience.guard import Guard
+from seawall.resilience.lint import PolicyWarning
+from seawall.resilience.pipeline import Pipeline
 from seawall.resilience.priorities import priority
 from seawall.resilience.rate_limit import RateLimit
 from seawall.resilience.registry import Registry
@@ -41,6 +43,8 @@ __all__ = [
     "Fallback",
     "Guard",
     "Objectives",
+    "Pipeline",
+    "PolicyWarning",
     "RateLimit",
     "RateLimited",
     "Registry",

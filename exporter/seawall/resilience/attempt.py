@@ -188,9 +188,10 @@ class Attempts:
         outcome = "slow" if seconds > op.slow_after else "success"
         if ok and op.bad is not None and op.bad(value):
             error, outcome = "result", "failure"
+        refused_below = not ok and guard.refused_below(value)
         if not ok:
             self.stray()
-            outcome = self._throttled(value, guard.verdicts.outcome(value))
+            outcome = "ignored" if refused_below else self._throttled(value, guard.verdicts.outcome(value))
         failed = outcome in ("failure", "timeout")
         op.count("attempts", outcome)
         slot = op.observe("attempt_duration", seconds, op.name)
@@ -203,7 +204,7 @@ class Attempts:
         if self.watch is not None:
             guard.report.observed(self.watch.attempt_ended, outcome, error, slot, seconds)
         guard.report.transitions(op.name)
-        return outcome
+        return "rejected" if refused_below else outcome
 
     def _throttled(self, error: BaseException, outcome: str) -> str:
         """Of an attempt that the dependency refused because it was too much: see ``RateLimit``."""

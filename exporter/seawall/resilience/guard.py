@@ -23,6 +23,7 @@ from seawall.resilience.fallback import Fallback
 from seawall.resilience.fields import DEFAULT_BUCKETS
 from seawall.resilience.guard_checks import POLICIES, check_guard
 from seawall.resilience.ledger import Ledger, layout_of
+from seawall.resilience.lint import findings, findings_across, look_at
 from seawall.resilience.machinery import Machinery
 from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit, limiter_of
@@ -78,6 +79,7 @@ class Guard(Machinery):
         given = (breaker, retry, timeout, bulkhead, rate_limit, fallback)
         self.policies: dict[str, Any] = {k: v for k, v in zip(POLICIES, given, strict=True) if v is not None}
         check_guard(name, self.policies, operations, criticality, objectives, buckets)
+        look_at(name, self.policies)
         self.name = name
         self.criticality = criticality
         self.description = description
@@ -162,6 +164,10 @@ class Guard(Machinery):
     def describe(self) -> dict[str, Any]:
         """This guard's part of the policy document."""
         return describe(self)
+
+    def lint(self) -> tuple[str, ...]:
+        """What its policies together do not do, and how to mend it: the text of its ``PolicyWarning``."""
+        return findings(self.policies) + findings_across(self.policies, [g.policies for g in self.below])
 
     def read(self) -> list[float]:
         """Every number of the guard as of now, by the layout of ``ledger.layout`` (see ``ledger.py``)."""

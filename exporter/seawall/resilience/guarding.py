@@ -26,6 +26,10 @@ class Guarding:
     @abstractmethod
     def _operation(self) -> Operation: ...
 
+    def _layers(self) -> tuple[Operation, ...]:
+        """Outermost first; a :class:`Pipeline` has several."""
+        return (self._operation(),)
+
     @overload
     def __call__(self, function: staticmethod[P, R], /) -> staticmethod[P, R]: ...
     @overload
@@ -37,7 +41,9 @@ class Guarding:
 
         :class:`ConfigurationError` for what can't be guarded.
         """
-        return guarded(self._operation(), function)
+        for op in reversed(self._layers()):
+            function = guarded(op, function)
+        return function
 
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it as if it were decorated: a generator is guarded while it is iterated, and so on."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from seawall.resilience import timer
 from seawall.resilience.accounts import Accounts
 from seawall.resilience.breaker_state import OPEN, BreakerState, Change
 from seawall.resilience.bulkhead import BulkheadState
 from seawall.resilience.deadline import Clock
+from seawall.resilience.errors import Rejected
 from seawall.resilience.guarding import Guarding
 from seawall.resilience.ledger import GIL, Ledger
 from seawall.resilience.operation import Operation
@@ -31,6 +33,10 @@ class Machinery(Guarding):
     limiter: Limiter | None
     budget: RetryAccount | None
     watching: Callable[[], bool] | None
+    #: The layers further in, of a pipeline.
+    below: tuple[Machinery, ...] = ()
+    name: str
+    policies: dict[str, Any]
     _operations: dict[str, Operation]
     _slice: float
 
@@ -61,6 +67,10 @@ class Machinery(Guarding):
     def would_be_shut(self, now: float) -> bool:
         """The same of a breaker in metrics_only, were it on."""
         return self.breaker is not None and self.breaker.deciding.shut(now)
+
+    def refused_below(self, error: BaseException) -> bool:
+        """Whether a layer further in turned the call away: the dependency was not asked."""
+        return isinstance(error, Rejected) and any(layer.name == error.dependency for layer in self.below)
 
     def settle(self, epoch: int, outcome: str, error: str, now: float) -> None:
         """Tell the breaker what an admitted attempt came to. Caller holds the lock."""

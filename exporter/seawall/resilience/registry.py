@@ -72,6 +72,10 @@ class Registry:
         """The policy document, guards by name."""
         return document(self.service, self)
 
+    def lint(self) -> tuple[str, ...]:
+        """What is to be mended in the policies, guard by guard: see :meth:`Guard.lint`."""
+        return tuple([f"{guard.name}: {text}" for guard in self for text in guard.lint()])
+
     def subscribe(self, listener: Listener, *, name: str = "", events: Sequence[type] = ()) -> None:
         """Hand events of these types (all, when none is named) to ``listener``.
 

@@ -41,7 +41,7 @@ def _registry() -> Registry:
         QUOTE,
         breaker=Breaker(failure_ratio=0.25),
         retry=Retry(attempts=4, budget=None),
-        timeout=Timeout(total=0.5),
+        timeout=Timeout(attempt=0.5, total=5.0),
         objectives=Objectives(success=0.99),
     )
     made.guard(

@@ -171,6 +171,7 @@ def test_group_with_one_counted_error_counts(bench: Callable[..., Bench]) -> Non
     assert b.guard.state == "open"
 
 
+@pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
 def test_total_timeout_bounds_retries_and_waits() -> None:
     b = Bench(
         "async", timeout=Timeout(attempt=1.0, total=2.5), retry=Retry(attempts=9, base_delay=1, jitter="none")

@@ -30,6 +30,7 @@ def test_an_exhausted_generator_is_one_call_and_one_attempt(bench: Callable[...,
     assert in_flight(b) == 0
 
 
+@pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
 def test_no_retry_and_no_fallback(bench: Callable[..., Bench]) -> None:
     b = bench(retry=CALM, fallback=Fallback(default=[7]))
     with pytest.raises(ConnectionError):

@@ -162,6 +162,7 @@ def test_priority_is_one_of_three_and_ends_with_its_block() -> None:
     assert rank("default") == 1
 
 
+@pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
 def test_a_full_queue_is_told_as_such_however_little_time_is_left() -> None:
     b = Bench("sync", bulkhead=Bulkhead(limit=1, max_queue=1, max_wait=60), timeout=Timeout(total=1.0))
     assert b.guard.bulkhead is not None

@@ -146,6 +146,7 @@ def test_a_result_may_be_worth_another_attempt(bench: Callable[..., Bench]) -> N
     assert b.count("retry_calls", "default", "first_try") == 1
 
 
+@pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
 def test_the_last_result_is_handed_on_and_not_kept_for_stale_answers(bench: Callable[..., Bench]) -> None:
     b = bench(retry=steady(on_result=not_ready), fallback=Fallback(stale_for=60, default="none"))
     answers = iter(["good", "pending", "pending", "pending"])

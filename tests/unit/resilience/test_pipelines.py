@@ -1,0 +1,144 @@
+"""Pipelines: the layers that policies are gathered into."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+from tests.unit.resilience.bench import CALM
+from tests.unit.resilience.stacks import TRIP, Stack
+
+from seawall.resilience import (
+    Breaker,
+    Bulkhead,
+    ConfigurationError,
+    Fallback,
+    Guard,
+    Objectives,
+    Pipeline,
+    PolicyWarning,
+    RateLimit,
+    Registry,
+    Retry,
+    RetryBudget,
+    Timeout,
+)
+from seawall.resilience.pipeline import ORDER
+
+
+def orders(*policies: Any) -> list[list[str]]:
+    return [layer.describe()["order"] for layer in Stack("sync", *policies).pipeline.layers]
+
+
+def test_policies_are_gathered_into_as_few_layers_as_the_order_allows() -> None:
+    limit, places = RateLimit(rate=9), Bulkhead(limit=9)
+    total, attempt, answer = Timeout(total=3.0), Timeout(attempt=1.0), Fallback(default=0)
+    assert orders(answer, total, CALM, TRIP, limit, places, attempt) == [list(ORDER)]
+    assert orders(TRIP, CALM, attempt) == [["breaker"], ["retry", "attempt_timeout"]]
+    assert orders(TRIP, CALM, total) == [["breaker"], ["retry"], ["total_timeout"]]
+    assert orders(attempt, places, limit) == [["attempt_timeout"], ["bulkhead"], ["rate_limit"]]
+    assert orders(places, answer) == [["bulkhead"], ["fallback"]]
+    assert orders(limit) == [["rate_limit"]]
+
+
+def test_a_kind_may_come_twice() -> None:
+    assert orders(TRIP, Breaker()) == [["breaker"], ["breaker"]]
+    assert orders(Timeout(total=3.0), Timeout(total=2.0)) == [["total_timeout"], ["total_timeout"]]
+    assert orders(Timeout(attempt=3.0), Timeout(attempt=2.0)) == [["attempt_timeout"], ["attempt_timeout"]]
+
+
+def test_two_timeouts_of_a_layer_are_one() -> None:
+    (guard,) = Stack("sync", Timeout(total=3.0), CALM, Timeout(attempt=1.0)).pipeline.layers
+    assert guard.policies["timeout"] == Timeout(attempt=1.0, total=3.0)
+    # An attempt may not be longer than its total: then they are two.
+    assert orders(Timeout(total=1.0), CALM, Timeout(attempt=3.0)) == [
+        ["total_timeout", "retry"],
+        ["attempt_timeout"],
+    ]
+    assert orders(Timeout(total=1.0), Timeout(attempt=1.0)) == [["total_timeout", "attempt_timeout"]]
+
+
+def test_the_order_is_that_of_a_guard() -> None:
+    full = Guard(
+        "g", breaker=TRIP, retry=CALM, timeout=Timeout(attempt=1.0, total=9.0), bulkhead=Bulkhead(limit=1),
+        rate_limit=RateLimit(rate=1.0, burst=9), fallback=Fallback(default=0), registry=Registry("t"),
+    )  # fmt: skip
+    assert list(ORDER) == full.describe()["order"]
+
+
+def test_each_layer_is_a_guard_of_its_own() -> None:
+    registry = Registry("t")
+    made = Pipeline(
+        "bank", [TRIP, CALM, Breaker()], operations=("read", "write"), criticality="critical",
+        description="Money.", objectives=Objectives(success=0.99), buckets=(1.0,), registry=registry,
+    )  # fmt: skip
+    assert [guard.name for guard in registry] == ["bank", "bank/2"]
+    assert made.layers == tuple(registry)
+    assert made.name == "bank"
+    outer, inner = registry.describe()["guards"]
+    assert made.describe() == {"name": "bank", "layers": [outer, inner]}
+    assert (outer["objectives"], inner["objectives"]) == ({"success": 0.99, "undegraded": None}, None)
+    for part in outer, inner:
+        assert part["operations"] == ["read", "write"]
+        assert (part["criticality"], part["description"]) == ("critical", "Money.")
+    assert [guard.ledger.layout.bounds for guard in made.layers] == [(1.0,), (1.0,)]
+    assert made.layers[0].below == (made.layers[1],)
+    assert made.layers[1].below == ()
+
+
+def test_without_a_registry_it_is_in_the_default_one() -> None:
+    from seawall.resilience.registry import default_registry
+
+    made = Pipeline("pipeline-of-this-test", (TRIP,))
+    try:
+        assert default_registry.get("pipeline-of-this-test") is made.layers[0]
+    finally:
+        default_registry.remove("pipeline-of-this-test")
+
+
+@pytest.mark.parametrize("policies", [[], (), None, TRIP, "breaker", {"breaker": TRIP}])
+def test_no_policies_are_refused(policies: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Pipeline("bank", policies, criticality="huge", registry=Registry("t"))
+    assert caught.value.problems == (
+        f"Pipeline 'bank'.policies is {policies!r}; allowed: a list of at least one policy",
+        "Guard 'bank'.criticality is 'huge'; allowed: critical, default, sheddable",
+    )
+
+
+def test_all_that_is_wrong_is_in_one_error() -> None:
+    registry = Registry("t")
+    both, odd = Timeout(attempt=1.0, total=2.0), Retry(idempotent=("write",))
+    with pytest.raises(ConfigurationError) as caught:
+        Pipeline(
+            "bank", [3, both, odd, RetryBudget(), Retry(idempotent=("pay",))],  # type: ignore[list-item]
+            operations=("read",), criticality="huge", registry=registry,
+        )  # fmt: skip
+    kinds = "Breaker, Retry, Timeout, Bulkhead, RateLimit, Fallback"
+    assert caught.value.problems == (
+        f"Pipeline 'bank'.policies[0] is 3; allowed: a policy: {kinds}",
+        f"Pipeline 'bank'.policies[1] is {both!r}; "
+        "allowed: one of attempt and total: its place says what it bounds",
+        f"Pipeline 'bank'.policies[3] is {RetryBudget()!r}; allowed: a policy: {kinds}",
+        "Guard 'bank'.retry.idempotent is 'write'; allowed: read",
+        "Guard 'bank'.criticality is 'huge'; allowed: critical, default, sheddable",
+        "Guard 'bank'.retry.idempotent is 'pay'; allowed: read",
+    )
+    assert list(registry) == []
+
+
+def test_what_fails_late_leaves_no_layer_behind() -> None:
+    registry = Registry("t")
+    taken = registry.guard("bank/2")
+    with pytest.raises(ConfigurationError, match="guard 'bank/2' exists already"):
+        Pipeline("bank", [TRIP, CALM], registry=registry)
+    assert list(registry) == [taken]
+    with pytest.raises(ConfigurationError, match="1 to 200 characters"):
+        Pipeline("b" * 199, [TRIP, CALM], registry=registry)
+    assert list(registry) == [taken]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(PolicyWarning):
+            Pipeline("cache", [CALM, CALM], registry=registry)
+    assert list(registry) == [taken]
