@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextvars import copy_context
 from typing import Any
@@ -160,3 +161,30 @@ def test_a_block_that_is_interrupted_while_it_waits_never_runs() -> None:
         raise AssertionError("the block must not run")
     assert b.count("calls", "default", "cancelled") == 1
     assert b.count("attempts", "default", "success") == 1
+
+
+def test_a_block_gets_the_place_that_another_thread_leaves() -> None:
+    b = Bench("sync", bulkhead=Bulkhead(limit=1, max_queue=1, max_wait=60))
+    state = b.guard.bulkhead
+    assert state is not None
+    inside, go = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with b.guard:
+            inside.set()
+            go.wait(60)
+
+    def second() -> None:
+        with b.guard:
+            pass
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert inside.wait(60)
+    threads[1].start()
+    while not state.waiters and threads[1].is_alive():
+        threads[1].join(0.001)
+    go.set()
+    for thread in threads:
+        thread.join(60)
+    assert b.count("attempts", "default", "success") == 2

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -159,3 +160,53 @@ def test_the_clock_stands_still_from_the_first_item_on(bench: Callable[..., Benc
         b.clock.advance(100)
     entry = b.guard.ledger.layout.entry("attempt_duration", "default")
     assert b.guard.read()[entry.offset + entry.size - 1] == pytest.approx(0.75)
+
+
+def test_a_step_that_is_torn_down_in_another_context_gives_its_permit_back() -> None:
+    b = Bench("async", bulkhead=Bulkhead(limit=1), timeout=Timeout(attempt=5))
+
+    @b.guard
+    async def rows() -> AsyncGenerator[int]:
+        await asyncio.sleep(1)
+        yield 1
+
+    async def main() -> None:
+        step = rows().__anext__()
+        copy_context().run(step.send, None)
+        assert in_flight(b) == 1
+        with pytest.raises(GeneratorExit):
+            step.throw(GeneratorExit())
+
+    b.clock.run(main())
+    assert in_flight(b) == 0
+    assert b.count("attempts", "default", "cancelled") == 1
+    assert remaining() is None
+
+
+def test_what_an_observer_set_to_none_is_there_in_the_generator_only() -> None:
+    span: ContextVar[str | None] = ContextVar("span")
+
+    class Watch:
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            return lambda *facts: None
+
+    class Observer:
+        def watching(self) -> bool:
+            return True
+
+        def call_started(self, guard: Guard, operation: str) -> Watch:
+            span.set(None)
+            return Watch()
+
+    b = Bench("sync")
+    b.registry.observe(Observer())  # type: ignore[arg-type]
+    seen: list[str | None] = []
+
+    @b.guard
+    def rows() -> Generator[int]:
+        seen.append(span.get())
+        yield 1
+
+    for _ in rows():
+        assert span.get("unset") == "unset"
+    assert seen == [None]

@@ -164,6 +164,21 @@ def test_a_429_without_a_time_pauses_for_as_long_as_is_set() -> None:
     assert b(lambda: 1).retry_after == pytest.approx(3)
 
 
+def test_what_raises_while_a_429_is_read_is_told_and_says_nothing() -> None:
+    told: list[tuple[str, str]] = []
+
+    def failed(who: str, error: Exception) -> None:
+        told.append((who, type(error).__name__))
+
+    asking = RateLimit(
+        rate=1, throttled_on=(OSError,), retry_after=lambda error: error.missing, throttled_for=3
+    )
+    assert asking.throttled(OSError(), failed) == 3
+    judging = RateLimit(rate=1, throttled_on=lambda error: error.missing)  # type: ignore[attr-defined]
+    assert judging.throttled(OSError(), failed) is None
+    assert told == [("retry_after", "AttributeError"), ("predicate", "AttributeError")]
+
+
 def test_a_cancellation_is_no_429() -> None:
     b = Bench("async", rate_limit=RateLimit(rate=10, burst=5, throttled_on=(BaseException,)))
     b(fails(asyncio.CancelledError()))

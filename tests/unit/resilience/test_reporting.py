@@ -9,7 +9,7 @@ import pytest
 from tests.unit.resilience.bench import CALM, Bench, fails
 
 from seawall.resilience import Breaker, Guard, Registry, Retry, RetryThrottle
-from seawall.resilience.events import RetryScheduled, Transition
+from seawall.resilience.events import CallDegraded, CallFailed, CallRejected, RetryScheduled, Transition
 from seawall.testing import Recording
 
 
@@ -91,6 +91,31 @@ def test_predicates_and_observers_are_told_apart_in_the_log(caplog: pytest.LogCa
     ]
     assert registry.listener_errors["predicate"] == 1
     assert registry.listener_errors["observer"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        ([CallRejected], True),
+        ([CallFailed], True),
+        ([CallDegraded], True),
+        ([RetryScheduled, Transition], False),
+    ],
+)
+def test_who_hears_of_rejected_calls(kinds: list[type], told: bool) -> None:
+    class Observer:
+        def watching(self) -> bool:
+            return False
+
+        def call_started(self, guard: Guard, operation: str) -> None: ...
+
+    registry = Registry("t")
+    guard = Guard("bank", registry=registry)
+    assert guard.report.audience() is False
+    registry.subscribe(Recording(), events=kinds)
+    assert guard.report.audience() is told
+    registry.observe(Observer())  # type: ignore[arg-type]
+    assert guard.report.audience() is True
 
 
 def test_a_forked_child_hands_out_its_own_transitions_and_not_its_parents() -> None:
