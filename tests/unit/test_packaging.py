@@ -20,11 +20,11 @@ import pytest
 PARTS = ("exporter", "dashboards", "alerts")
 # Which extras a folder's own imports may come from, beside the base dependencies.
 EXTRAS = {
-    "exporter/seawall/integrations": ("httpx", "redis"),
+    "exporter/seawall/integrations": ("httpx", "redis", "trio"),
     "dashboards": ("generate",),
     "alerts": ("generate",),
     "deploy": ("reference", "generate", "httpx", "redis", "postgres"),
-    "tests": ("dev", "reference", "generate", "httpx", "redis", "postgres", "bench", "mutation"),
+    "tests": ("dev", "reference", "generate", "httpx", "redis", "postgres", "bench", "mutation", "trio"),
 }
 OWN = {"seawall", "reference", "tests"}
 

@@ -6,9 +6,10 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seawall.resilience.attempt import ASK, ATTEMPT, QUEUE, SLEEP, Answer, Step
+from seawall.resilience.bulkhead import Waiter
 from seawall.resilience.errors import TimedOut
 from seawall.resilience.priorities import rank
 from seawall.resilience.unbegun import refuse_unbegun
@@ -163,6 +164,13 @@ def queue(guard: Guard, seconds: float) -> Answer:
     return not refused, refused
 
 
+class AsyncWaiter(Waiter, Protocol):
+    """A task in the bulkhead's queue."""
+
+    async def wait(self, seconds: float) -> None:
+        """Until woken, or so long."""
+
+
 class _TaskWaiter:
     """A task in the bulkhead's queue; woken from any thread."""
 
@@ -190,9 +198,12 @@ class _TaskWaiter:
 
 
 async def aqueue(guard: Guard, seconds: float) -> Answer:
+    return await wait_in_line(guard, _TaskWaiter(), seconds)
+
+
+async def wait_in_line(guard: Guard, waiter: AsyncWaiter, seconds: float) -> Answer:
     bulkhead = guard.bulkhead
     assert bulkhead is not None
-    waiter = _TaskWaiter()
     with guard.lock:
         refused = bulkhead.join(waiter, rank(guard.criticality))
     if refused:
