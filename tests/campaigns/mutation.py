@@ -135,7 +135,8 @@ def reasons() -> dict[tuple[str, str], str]:
 def report(found: dict[str, dict[str, str]], survivors: list[Survivor], command: str) -> tuple[str, bool]:
     known = reasons()
     rows, total = [], Counter[str]()
-    for module, fates in found.items():
+    ran = {module: fates for module, fates in found.items() if {*map(_fate, fates.values())} != {"open"}}
+    for module, fates in ran.items():
         counts = Counter(_fate(status) for status in fates.values())
         counts["all"], total["all"] = len(fates), total["all"] + len(fates)
         counts["same"] = sum(s.module == module and (s.where, s.change) in known for s in survivors)
@@ -156,6 +157,8 @@ def report(found: dict[str, dict[str, str]], survivors: list[Survivor], command:
         _row("**all**", total),
         "",
     ]
+    if left := [f"{module} ({len(fates)})" for module, fates in found.items() if module not in ran]:
+        lines += [f"Not run this time, with their mutants: {', '.join(left)}.", ""]
     if unexplained:
         lines += ["## Survivors that a test should kill", "", *map(_item, unexplained), ""]
     lines += ["## Survivors without effect", ""]
@@ -165,7 +168,7 @@ def report(found: dict[str, dict[str, str]], survivors: list[Survivor], command:
             by_reason[known[one.where, one.change]].append(one)
     for reason, those in by_reason.items():
         lines += [f"{reason}", "", *map(_item, those), ""]
-    good = _score(total) >= ENOUGH and not unexplained and not total["open"]
+    good = _score(total) >= ENOUGH and not unexplained and not total["open"] and not left
     return "\n".join(lines), good
 
 
