@@ -84,6 +84,38 @@ def test_a_shared_name_means_the_same_settings_and_clock() -> None:
         Guard("b", retry=Retry(budget=RetryBudget(name="x")), registry=registry, clock=ManualClock())
 
 
+def test_who_differs_from_the_others_of_a_name_is_told_in_what() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        two(RetryThrottle(name="x"), RetryThrottle(name="x", max_tokens=5))
+    assert caught.value.problems == (
+        "RetryThrottle.name is 'x'; allowed: the settings of the others of this name, "
+        "RetryThrottle(max_tokens=10, token_ratio=0.1, name='x')",
+    )
+    registry = Registry("t")
+    Guard("a", retry=Retry(budget=RetryBudget(name="x")), registry=registry)
+    with pytest.raises(ConfigurationError) as caught:
+        Guard("b", retry=Retry(budget=RetryBudget(name="x")), registry=registry, clock=ManualClock())
+    assert caught.value.problems == (
+        "RetryBudget.name is 'x'; allowed: the clock of the others of this name",
+    )
+    of_other_names = two(RetryBudget(ratio=0, name="x"), RetryBudget(ratio=1, name="y"))
+    assert [guard.retry.budget.name for guard in of_other_names] == ["x", "y"]
+
+
+def test_what_is_left_counts_the_calls_up_to_now() -> None:
+    a, _ = two(RetryBudget(ratio=0.5, floor_per_second=0, ttl=10))
+    for _ in range(4):
+        a.call(int)
+    fail(a, 1)
+    account = a.budget
+    assert account is not None
+    assert account.remaining_ratio(1000.0) == pytest.approx(0.6)
+    for _ in range(5):
+        a.call(int)
+    assert account.remaining_ratio(1000.0, False) == pytest.approx(0.6)
+    assert account.remaining_ratio(1000.0) == pytest.approx(0.8)
+
+
 def test_a_throttle_ends_retries_at_half_of_its_tokens(bench: Callable[..., Bench]) -> None:
     b = bench(retry=steady(attempts=9, base_delay=0, budget=RetryThrottle(max_tokens=10, token_ratio=0.5)))
     b(fails(ConnectionError()))
