@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """A budget, its lock, and the clock that all who share it must go by."""
+    """A budget, its lock, and the clock that all who share it must go by.
+
+    The lock is one that a signal handler may take again on top of the thread that it interrupted.
+    """
 
     __slots__ = ("clock", "lock", "settings", "state")
 
     def __init__(self, settings: RetryBudget | RetryThrottle, clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.state: RetryBudgetState | RetryThrottleState = (
             RetryThrottleState(settings)
             if isinstance(settings, RetryThrottle)
@@ -70,7 +73,7 @@ class RetryAccount:
 
     def restart(self) -> None:
         """In a forked child: the ledger counts from 0 again, and whoever held the lock is not here."""
-        self._pool.lock = threading.Lock()
+        self._pool.lock = threading.RLock()
         self._pool.state.clear()
         self._seen = 0
 

@@ -96,7 +96,11 @@ class BatchProcessor(SpanProcessor):
         if left:
             self._dropped.add(_SIGNAL, "shutdown", left)
         closing = threading.Thread(target=self._close, name="seawall-spans-close", daemon=True)
-        closing.start()
+        try:
+            closing.start()
+        except RuntimeError:
+            # At its end CPython 3.12 begins no thread any more. What is not closed ends with the process.
+            return
         closing.join(max(0.0, until - time.monotonic()))
 
     def _begin(self) -> None:

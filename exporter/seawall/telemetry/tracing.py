@@ -7,6 +7,7 @@ results.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final
 
@@ -99,7 +100,9 @@ class _Current:
         self._token = otel_context.attach(trace.set_span_in_context(span))
 
     def leave(self) -> None:
-        otel_context.detach(self._token)
+        # Ended in another context than it began in: its own is gone, and `detach` would log an error.
+        with suppress(ValueError):
+            self._token.var.reset(self._token)
 
 
 class _Unsampled:
