@@ -2,7 +2,7 @@
 
 A mutant that all tests pass with has either no effect, with the reason in ``equivalent.toml``, or shows what
 no test asks for. Settings of the tool are ``[tool.mutmut]`` in ``pyproject.toml``. ARGS: names of modules, to
-run these again and keep the other results; ``--survivors``, to run again what survived; ``--write``.
+run these again and keep the other results; ``--survivors``, to run what is not killed yet; ``--write``.
 """
 
 from __future__ import annotations
@@ -196,7 +196,9 @@ def _item(one: Survivor) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", help="only these, after a whole run")
-    parser.add_argument("--survivors", action="store_true", help="run again only what survived")
+    parser.add_argument(
+        "--survivors", action="store_true", help="run only what survived, or has not been run"
+    )
     parser.add_argument("--report", action="store_true", help="run nothing: the report of what is there")
     parser.add_argument("--write", action="store_true", help=f"keep the report in {REPORT.relative_to(ROOT)}")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
@@ -209,7 +211,8 @@ def main() -> int:
         if arguments.survivors:
             os.chdir(STAGE)
             chosen = [fates for name, fates in results().items() if name in arguments.modules or not again]
-            again = [key for fates in chosen for key, status in fates.items() if _fate(status) == "survived"]
+            left = ("survived", "open")
+            again = [key for fates in chosen for key, status in fates.items() if _fate(status) in left]
         run(again, arguments.processes)
     os.chdir(STAGE)
     found = results()
