@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import assert_type
 
-from seawall.resilience import Guard
+from seawall import testing
+from seawall.resilience import Breaker, Guard, Registry
 
 guard = Guard("bank", operations=("default", "read"))
 read = guard.operation("read")
@@ -188,3 +189,32 @@ async def methods(bank: Bank) -> None:
     Bank.above(7)  # type: ignore[arg-type]
     Bank.static_above(7)  # type: ignore[arg-type]
     guard(Lookup())(7)  # type: ignore[arg-type]
+
+
+# -- what tests use
+
+
+class Coded(Exception):
+    def __init__(self, code: int) -> None: ...
+
+
+def tests(registry: Registry) -> None:
+    with testing.fail_next(guard) as faults:
+        assert_type(faults, testing.Faults)
+        assert_type(faults.left, int)
+    with testing.fail_next(read, 2, TimeoutError), testing.fail_next(read, error=Coded(1)):
+        pass
+    with testing.fail_next(read, 1, lambda: Coded(1)), testing.force_open(guard):
+        pass
+    with testing.instant_retries(guard), testing.instant_retries(registry):
+        pass
+    with testing.assert_transitions(guard, "closed", "open") as seen:
+        assert_type(seen, testing.Recording)
+    assert_type(testing.calls(guard)["success"], int)
+    assert_type(testing.calls(read)["success"], int)
+    Breaker(mode="metrics_only")
+    testing.fail_next(plain)  # type: ignore[arg-type]
+    testing.fail_next(guard, 1, Coded)  # type: ignore[arg-type]
+    testing.force_open(read)  # type: ignore[arg-type]
+    testing.assert_transitions(guard, 1)  # type: ignore[arg-type]
+    Breaker(mode="off")  # type: ignore[arg-type]

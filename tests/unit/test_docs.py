@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from seawall import testing
 from seawall.resilience import Breaker, ConfigurationError
 
-PAGES = ("README.md", "docs/tutorial.md", "docs/explanation/callables.md")
+TESTING = "docs/how-to/test-your-guards.md"
+PAGES = ("README.md", "docs/tutorial.md", "docs/explanation/callables.md", TESTING)
 
 
 def blocks(page: Path) -> list[str]:
@@ -35,6 +38,18 @@ def test_the_readmes_first_guard_runs(root: Path) -> None:
         [sys.executable, "-c", free], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_how_tos_examples_are_tests_that_pass(root: Path) -> None:
+    found = blocks(root / TESTING)
+    for source in found:
+        names: dict[str, Any] = {}
+        exec(source, names)
+        tests = [value for name, value in names.items() if name.startswith("test_")]
+        assert len(tests) == 1
+        tests[0]()
+    told = "\n".join(found)
+    assert [name for name in testing.__all__ if name not in told] == ["Faults"]
 
 
 def test_the_tutorials_guards_can_be_built(root: Path) -> None:

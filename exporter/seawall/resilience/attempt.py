@@ -78,7 +78,8 @@ class Attempts:
                 token = current.set(mine)
             if self.watch is not None:
                 guard.report.observed(self.watch.attempt_started, self.attempts)
-            answer = yield ATTEMPT, limit, scope
+            fault = guard.fault(op.name) if guard.faults else None
+            answer = (yield ATTEMPT, limit, scope) if fault is None else fault
         finally:
             # Left by an answer, or closed because whoever drives this was interrupted: nothing stays taken.
             # What matters most first: after each call an interrupt may take the rest away.

@@ -91,7 +91,7 @@ class Guard(Machinery):
         self.timeout = timeout
         self.fallback = fallback
         self.lock = threading.RLock()
-        registry = registry if registry is not None else registries.default_registry
+        self.registry = registry = registry if registry is not None else registries.default_registry
         self.report = Reporter(self, registry)
         self.verdicts = Verdicts()
         if breaker is not None:

@@ -37,6 +37,8 @@ class Machinery(Guarding):
     below: tuple[Machinery, ...] = ()
     name: str
     policies: dict[str, Any]
+    #: What a test is to be asked before each attempt: the error to fail it with, if any.
+    faults: tuple[Callable[[str], BaseException | None], ...] = ()
     _operations: dict[str, Operation]
     _slice: float
 
@@ -144,6 +146,8 @@ class Machinery(Guarding):
             )
         if not GIL or (self.limiter is not None and not isinstance(self.limiter, RateLimitState)):
             lane = 0
+        if self.faults:
+            lane = 0
         for op in self._operations.values():
             op.shift(lane, self.watching)
 
@@ -152,3 +156,16 @@ class Machinery(Guarding):
         with self.lock:
             self.watching = self.report.question()
             self.shift_lanes()
+
+    # -- for tests
+
+    def fail_by(self, *faults: Callable[[str], BaseException | None]) -> None:
+        """Ask these before each attempt. While there are any the lane is shut: no call passes them by."""
+        with self.lock:
+            self.faults = faults
+            self.shift_lanes()
+
+    def fault(self, operation: str) -> tuple[bool, Any] | None:
+        """What an attempt is to come to without asking anybody: the error of the first that has one."""
+        errors = (error for ask in self.faults if (error := ask(operation)) is not None)
+        return next(((False, error) for error in errors), None)

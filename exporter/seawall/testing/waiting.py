@@ -1,0 +1,39 @@
+"""Back-off that takes no time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from seawall.resilience.guard import Guard
+from seawall.resilience.registry import Registry
+
+
+@contextmanager
+def instant_retries(of: Guard | Registry) -> Iterator[None]:
+    """Inside, a guard, or every guard of a registry, waits for nothing: neither back-off nor a rate limit.
+
+    How long it would have waited is decided, counted and told as ever. The guard's clock stands still
+    meanwhile; with a ``ManualClock`` give the guard its ``sleep`` and ``asleep`` if it is to move.
+    """
+    with ExitStack() as undo:
+        for guard in list(of) if isinstance(of, Registry) else [of]:
+            undo.callback(_wait_by, guard, guard.sleep, guard.asleep)
+            _wait_by(guard, _not_at_all, _only_a_turn)
+        yield
+
+
+def _wait_by(
+    guard: Guard, sleep: Callable[[float], None], asleep: Callable[[float], Awaitable[None]]
+) -> None:
+    guard.sleep, guard.asleep = sleep, asleep
+
+
+def _not_at_all(seconds: float) -> None:
+    return
+
+
+async def _only_a_turn(seconds: float) -> None:
+    """Other tasks have theirs, as in any wait."""
+    await asyncio.sleep(0)

@@ -1,0 +1,14 @@
+"""What is public for tests is itself tested in `def` and in `async def`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from tests.unit.resilience.bench import Bench
+
+
+@pytest.fixture(params=["sync", "async"])
+def bench(request: pytest.FixtureRequest) -> Callable[..., Bench]:
+    return partial(Bench, request.param)
