@@ -66,7 +66,7 @@ def _breaker(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
     ratios: list[Panel] = [breakers.failure_ratio(a, options)]
     if facts.slow_calls:
         ratios.append(breakers.slow_ratio(a, options))
-    ratios.append(breakers.window_calls(a, options))
+    ratios += [breakers.window_calls(a, options), breakers.processes(a, options)]
     why = (breakers.why_opened(a, options), breakers.errors(a, options))
     return (timeline, *side_by_side(*ratios), *side_by_side(*why))
 

@@ -37,12 +37,16 @@ OVERHEAD_BUCKETS = (0.0000005, 0.000001, 0.000002, 0.000005, 0.00001, 0.00005, 0
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing that a guard counts. ``policy`` names the policy that brings it; "" means every guard."""
+    """One thing that a guard counts. ``policy`` names the policy that brings it; "" means every guard.
+
+    across: how a gauge of several processes becomes one: ``sum``, ``max``, ``min``, or ``worst`` of states.
+    """
 
     name: str
     kind: Kind
     labels: tuple[str, ...] = ()
     policy: str = ""
+    across: Literal["sum", "max", "min", "worst"] = "sum"
 
 
 FIELDS = (
@@ -54,11 +58,11 @@ FIELDS = (
     Field("errors", "counter", ("error",)),
     Field("overhead", "histogram"),
     Field("avoided_seconds", "counter"),
-    Field("breaker_state", "gauge", ("state",), "breaker"),
+    Field("breaker_state", "gauge", ("state",), "breaker", "worst"),
     Field("breaker_transitions", "counter", ("from_state", "to_state"), "breaker"),
     Field("breaker_state_seconds", "counter", ("state",), "breaker"),
-    Field("breaker_failure_ratio", "gauge", (), "breaker"),
-    Field("breaker_slow_ratio", "gauge", (), "breaker"),
+    Field("breaker_failure_ratio", "gauge", (), "breaker", "max"),
+    Field("breaker_slow_ratio", "gauge", (), "breaker", "max"),
     Field("breaker_window_calls", "gauge", (), "breaker"),
     Field("breaker_recovery", "histogram", (), "breaker"),
     Field("breaker_false_opens", "counter", (), "breaker"),
@@ -66,7 +70,7 @@ FIELDS = (
     Field("retries", "counter", ("operation",), "retry"),
     Field("retry_calls", "counter", ("operation", "result"), "retry"),
     Field("retry_delay_seconds", "counter", ("operation",), "retry"),
-    Field("retry_budget_remaining", "gauge", (), "retry_budget"),
+    Field("retry_budget_remaining", "gauge", (), "retry_budget", "min"),
     Field("timeouts", "counter", ("operation", "scope"), "timeout"),
     Field("degradations", "counter", ("operation", "mode", "outcome"), "fallback"),
     Field("stale_age", "histogram", (), "stale"),

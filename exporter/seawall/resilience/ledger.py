@@ -78,9 +78,10 @@ class Layout:
     """The slots of one guard, fixed when the guard is built. ``width`` counts slots with the lanes behind.
 
     ``first``: the first slot of each field. A field's slots follow each other, its label values in order.
+    ``spec``: the arguments of :func:`layout_of` that make it.
     """
 
-    __slots__ = ("_by_key", "attempts", "bounds", "entries", "first", "lanes", "retries", "size", "width")
+    __slots__ = ("_by_key", "attempts", "bounds", "entries", "first", "lanes", "retries", "size", "spec", "width")
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Layout:
         bounds: tuple[float, ...] = DEFAULT_BUCKETS,
         stale_for: float | None = None,
     ) -> None:
+        policies = tuple(policies)
         present = {"", *policies}
         values = label_values(operations, present, modes)
         entries: list[Entry] = []
@@ -102,6 +104,7 @@ class Layout:
                 entry = Entry(f, labels, offset, bounds_of(f, bounds, stale_for))
                 entries.append(entry)
                 offset += entry.size
+        self.spec = (tuple(operations), tuple(policies), tuple(modes), bounds, stale_for)
         self.bounds = bounds
         self.entries = tuple(entries)
         self.size = offset
@@ -177,10 +180,11 @@ class Ledger:
         return slot
 
     def clear(self) -> None:
-        """All numbers back to 0, in place: operations hold the block."""
-        self.slots[:] = [0] * len(self.slots)
+        """All numbers back to 0, in storage of its own: the old may be shared with other processes."""
+        self.slots = [0] * self.layout.width
+        self.error_names = list(self.error_names)
         self._lock = threading.Lock()
-        self.exemplars.clear()
+        self.exemplars = {}
 
     def error_slot(self, name: str) -> int:
         """The slot that counts failures of this type. Caller holds the guard's lock: it may claim a name."""

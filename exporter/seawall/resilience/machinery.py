@@ -107,6 +107,14 @@ class Machinery(Guarding):
                 self._apply(self.breaker.pass_time(self.clock()))
             self.report.transitions("")
 
+    def keep_in(self, slots: list[float]) -> None:
+        """Count in this storage from now on, from the numbers as they are. Caller holds the lock."""
+        for i, number in enumerate(self.ledger.slots):
+            slots[i] = number
+        self.ledger.slots = slots
+        for op in self._operations.values():
+            op.slots = slots
+
     def declared(self) -> Iterable[Operation]:
         return self._operations.values()
 

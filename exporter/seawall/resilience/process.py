@@ -52,6 +52,7 @@ def _begin_anew(guard: Guard) -> None:
     if guard.budget is not None:
         guard.budget.restart()
     for op in guard.declared():
+        op.slots = guard.ledger.slots
         op.tick = -inf
     guard.shift_lanes()
 

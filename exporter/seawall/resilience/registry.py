@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seawall.resilience import process
@@ -36,6 +36,9 @@ class Registry:
         self._listeners: dict[Listener, tuple[str, tuple[type, ...]]] = {}
         self._by_type: dict[type, tuple[tuple[str, Listener], ...]] = {}
         self.retry_budgets: dict[str, Pool] = {}
+        #: Told of guards that come and go, in the thread that builds or removes them.
+        self.joined: set[Callable[[Guard], None]] = set()
+        self.left: set[Callable[[Guard], None]] = set()
         self._lock = threading.Lock()
         process.remember_registry(self)
 
@@ -53,11 +56,17 @@ class Registry:
                 raise ConfigurationError([taken])
             self._guards = {**self._guards, guard.name: guard}
         guard.observer_changed()
+        for told in tuple(self.joined):
+            told(guard)
 
     def remove(self, name: str) -> None:
         """Forget a guard: its series end with the next scrape."""
         with self._lock:
+            gone = self._guards.get(name)
             self._guards = {k: v for k, v in self._guards.items() if k != name}
+        if gone is not None:
+            for told in tuple(self.left):
+                told(gone)
 
     def get(self, name: str) -> Guard | None:
         return self._guards.get(name)

@@ -97,6 +97,13 @@ BREAKER_STATE = _of(
     "State of the breaker; the series of one state is 1.",
     type="stateset",
 )
+BREAKER_PROCESSES = Series(
+    name="seawall_breaker_processes",
+    type="gauge",
+    help="Processes whose breaker is in this state; only where several processes are summed.",
+    labels=("dependency", "state"),
+    policy="breaker",
+)
 BREAKER_TRANSITIONS = _of(
     "breaker_transitions", "seawall_breaker_transitions_total", "Changes of the breaker's state."
 )

@@ -23,7 +23,7 @@ class View:
     ``version``: the guard's counters are those of an earlier view with the same number; see :data:`LIVE`.
     """
 
-    guard: Guard
+    guard: Guard | None
     name: str
     layout: Layout
     reading: Sequence[float]

@@ -204,6 +204,26 @@ def window_calls(ask: Ask, options: Options) -> TimeSeries:
     )
 
 
+def processes(ask: Ask, options: Options) -> TimeSeries:
+    """How many processes see the dependency how; an instance that runs several counts each."""
+    select = ask.scope.select
+    states = sum_by(select(catalog.BREAKER_PROCESSES) | select(catalog.BREAKER_STATE), "state")
+    return TimeSeries(
+        key="processes",
+        title="Processes by state",
+        description=(
+            "How many processes have their breaker in which state, all instances together. "
+            "When only some leave green: the dependency is well for the others, look at what these share."
+        ),
+        queries=(Query(expr=states, legend="{{state}}"),),
+        minimum=0.0,
+        decimals=0,
+        stacked=True,
+        colours=tuple(options.palette.states.items()),
+        no_value="no breaker",
+    )
+
+
 def errors(ask: Ask, options: Options, *, by: tuple[str, ...] = (), most: int = 10) -> TimeSeries:
     """Failures by type of exception, over time."""
     rates = ask.total(catalog.ERRORS, by=(*by, "error"))

@@ -27,9 +27,7 @@ def rejections(ask: Ask, options: Options) -> TimeSeries:
                 expr=ask.total(catalog.REJECTIONS, by=("policy", "reason")).above(0),
                 legend="{{policy}}: {{reason}}",
             ),
-            Query(
-                expr=ask.total(catalog.BREAKER_WOULD_REJECT).above(0), legend="would be, in metrics_only"
-            ),
+            Query(expr=ask.total(catalog.BREAKER_WOULD_REJECT).above(0), legend="would be, in metrics_only"),
         ),
         unit="reqps",
         minimum=0.0,
