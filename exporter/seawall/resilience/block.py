@@ -174,4 +174,4 @@ class Blocks:
 
 def block_of(op: Operation) -> Block:
     """A block under this operation, not yet entered."""
-    return Block(Journey(op, block_of, (), {}))
+    return Block(Journey(op._operation(), block_of, (), {}))

@@ -153,6 +153,16 @@ class BreakerState:
         self._cast_shadow(now, lane)
         return change
 
+    def reconfigure(self, settings: Breaker, now: float, lane: float) -> None:
+        """Other settings from the next result on. State, epoch and window stay; what is open stays open for
+        as long as it was to. A round of probes with no permit left begins anew."""
+        self.settings = settings
+        if self.shadow is not None:
+            self.shadow.reconfigure(replace(settings, mode=ON), now, lane)
+        self.window.resize(settings.window_calls, settings.window_seconds, now, lane)
+        if self._probes_good + len(self._probes_bad) >= settings.half_open_permits:
+            self._probes_good, self._probes_bad = 0, []
+
     def forget(self, lane: float) -> None:
         """Begin an empty window; calls in flight are none of it."""
         if self.shadow is not None:

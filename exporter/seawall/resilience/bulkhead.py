@@ -59,10 +59,13 @@ class BulkheadState:
 
     The fast path does these two in line; whatever concerns ``waiters`` runs under the guard's lock.
     ``waiters``: rank by waiter, all of them, the longest waiting first. ``_lines``: the same by rank.
+    ``owed``: places beyond a limit that was lowered while calls were in them. They go as they come back, and
+    until then all calls ask here.
     """
 
     settings: Bulkhead
     permits: list[None] = field(init=False)
+    owed: int = 0
     waiters: OrderedDict[Waiter, int] = field(default_factory=OrderedDict)
     _lines: tuple[OrderedDict[Waiter, None], ...] = field(
         default_factory=lambda: tuple(OrderedDict() for _ in PRIORITIES)
@@ -74,7 +77,15 @@ class BulkheadState:
 
     @property
     def in_flight(self) -> int:
-        return self.settings.limit - len(self.permits)
+        return self.settings.limit + self.owed - len(self.permits)
+
+    def reconfigure(self, settings: Bulkhead) -> None:
+        """Other settings: a lower limit holds as soon as enough calls have left. Who queues stays queued."""
+        more = settings.limit - self.settings.limit - self.owed
+        self.settings, self.owed = settings, max(0, -more)
+        self.permits += [None] * more
+        self._repay()
+        self.wake()
 
     def enter(self) -> bool:
         """Take a place at once; not past those who wait."""
@@ -121,11 +132,13 @@ class BulkheadState:
 
     def trim(self) -> None:
         """Drop places beyond the limit: a call that was inside at a fork gives one back in the child too."""
-        del self.permits[self.settings.limit :]
+        self._repay()
+        del self.permits[self.settings.limit + self.owed :]
 
     def clear(self) -> None:
         """Nobody is inside and nobody waits; in place, operations hold both."""
         self.permits[:] = [None] * self.settings.limit
+        self.owed = 0
         self.waiters.clear()
         for line in self._lines:
             line.clear()
@@ -149,7 +162,15 @@ class BulkheadState:
     def _drop(self, waiter: Waiter) -> None:
         del self._lines[self.waiters.pop(waiter)][waiter]
 
+    def _repay(self) -> None:
+        while self.owed and self._take():
+            self.owed -= 1
+
     def _pop(self) -> bool:
+        self._repay()
+        return self._take()
+
+    def _take(self) -> bool:
         try:
             self.permits.pop()
         except IndexError:

@@ -94,6 +94,14 @@ class TimeoutExceeded(_Event):
     elapsed: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyChanged(_Event):
+    """The guard was given other settings for these policies at run time; ``policy_hash`` is the new one."""
+
+    policies: tuple[str, ...]
+    policy_hash: str
+
+
 Event = (
     Transition
     | RetryScheduled
@@ -103,6 +111,7 @@ Event = (
     | CallDegraded
     | CallFailed
     | TimeoutExceeded
+    | PolicyChanged
 )
 Listener = Callable[[Event], None]
 EVENT_TYPES: tuple[type, ...] = Event.__args__

@@ -117,7 +117,7 @@ class Iteration(Block):
     __slots__ = ("_context", "_laid", "_own", "_paused_at", "_steps", "_tokens")
 
     def __init__(self, op: Operation, function: Callable[..., Any]) -> None:
-        self._steps = _Steps(op, function, (), {})
+        self._steps = _Steps(op._operation(), function, (), {})
         self._steps.away = 0.0
         super().__init__(self._steps)
         self._context = copy_context()

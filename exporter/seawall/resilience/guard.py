@@ -28,6 +28,7 @@ from seawall.resilience.machinery import Machinery
 from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit, limiter_of
 from seawall.resilience.reading import Counted, read, snapshot
+from seawall.resilience.reconfigure import reconfigure
 from seawall.resilience.reporting import Reporter
 from seawall.resilience.retry import Retry
 from seawall.resilience.retry_account import account_of
@@ -93,13 +94,7 @@ class Guard(Machinery):
         self.lock = threading.RLock()
         self.registry = registry = registry if registry is not None else registries.default_registry
         self.report = Reporter(self, registry)
-        self.verdicts = Verdicts()
-        if breaker is not None:
-            record_if, ignore_if = (
-                self.report.safely(breaker.record_if),
-                self.report.safely(breaker.ignore_if),
-            )
-            self.verdicts = Verdicts(breaker.record, breaker.ignore, record_if, ignore_if)
+        self.heed(breaker)
         self.operations = tuple(operations) or ("default",)
         modes = fallback.modes if fallback else ()
         extra = [
@@ -121,8 +116,6 @@ class Guard(Machinery):
         self.watching: Callable[[], bool] | None = None
         self._operations = {o: Operation(self, o) for o in self.operations}
         self._blocks = Blocks(self)
-        window = breaker.window_seconds if breaker else None
-        self._slice = SLICE if window is None else min(SLICE, window / MARKS)
         self.shift_lanes()
         registry.add(self)
         process.remember(self)
@@ -184,6 +177,35 @@ class Guard(Machinery):
         return snapshot(self)
 
     # -- operations by hand
+
+    def reconfigure(
+        self,
+        *,
+        breaker: Breaker | None = None,
+        retry: Retry | None = None,
+        timeout: Timeout | None = None,
+        bulkhead: Bulkhead | None = None,
+        rate_limit: RateLimit | None = None,
+    ) -> None:
+        """Give policies that the guard has other settings, keeping what they know: see ``reconfigure.py``.
+
+        ``None``: as it is. :class:`ConfigurationError` names all that is wrong; then nothing has changed.
+        """
+        names = ("breaker", "retry", "timeout", "bulkhead", "rate_limit")
+        given = (breaker, retry, timeout, bulkhead, rate_limit)
+        reconfigure(self, {k: v for k, v in zip(names, given, strict=True) if v is not None})
+
+    def heed(self, breaker: Breaker | None) -> None:
+        """What follows from a breaker's settings beside its state."""
+        self.verdicts = Verdicts()
+        self._slice = SLICE
+        if breaker is not None:
+            safely = self.report.safely
+            self.verdicts = Verdicts(
+                breaker.record, breaker.ignore, safely(breaker.record_if), safely(breaker.ignore_if)
+            )
+            if breaker.window_seconds is not None:
+                self._slice = min(SLICE, breaker.window_seconds / MARKS)
 
     def force(self, state: str, reason: str = "by hand") -> None:
         """Move the breaker to ``forced_open``, ``disabled``, ``metrics_only``, or ``closed`` and empty."""

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from seawall.resilience.async_timeout import FIRED, TASK, expired
 from seawall.resilience.attempt import Answer
 from seawall.resilience.deadline import AT, Deadline, alive, current, reset, rest_of, within
+from seawall.resilience.detours import aaside, aside
 from seawall.resilience.drivers import adrive, drive
 from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
 from seawall.resilience.journey import Journey
 from seawall.resilience.rate_limit import RateLimitState
-from seawall.resilience.stopwatch import AsyncStopwatch, Stopwatch
 
 if TYPE_CHECKING:
     from seawall.resilience.operation import Operation
@@ -262,11 +262,7 @@ def _divert(
 ) -> Any:
     """Leave the lane before anything was asked."""
     if op.sampling:
-        op.sample_taken()
-        began, inside = op.clock(), Stopwatch(op.clock, function)
-        result = synchronous(op, inside)(*args, **kwargs)
-        op.sampled(inside, began)
-        return result
+        return aside(op, function, args, kwargs, synchronous)
     return drive(op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs)
 
 
@@ -278,11 +274,7 @@ async def _adivert(
     cancelling: int,
 ) -> Any:
     if op.sampling:
-        op.sample_taken()
-        began, inside = op.clock(), AsyncStopwatch(op.clock, function)
-        result = await asynchronous(op, inside)(*args, **kwargs)
-        op.sampled(inside, began)
-        return result
+        return await aaside(op, function, args, kwargs, asynchronous)
     return await adrive(
         op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs, cancelling
     )

@@ -156,6 +156,8 @@ class Machinery(Guarding):
             lane = 0
         if self.faults:
             lane = 0
+        if self.bulkhead is not None and self.bulkhead.owed:
+            lane = 0
         for op in self._operations.values():
             op.shift(lane, self.watching)
 

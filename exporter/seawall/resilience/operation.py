@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.async_timeout import Expiries
 from seawall.resilience.breaker_state import OPEN
+from seawall.resilience.detours import Handover
 from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
 from seawall.resilience.guarding import Guarding
@@ -29,12 +30,13 @@ class Operation(Guarding):
     ``lane`` is the breaker's epoch while successes may take the fast lane, else 0. ``open_lane`` is the same,
     but 0 too while someone is to be asked first: an observer, or the sampling of the guard's own cost.
     Before ``refuse_until`` a call is sent away at once, after ``tick`` housekeeping is due (guard's clock).
+    ``sampling``: calls are sent aside (``detours.py``), the next one to be timed, or all to a ``handover``.
     """
 
     __slots__ = (
         "bad", "base", "bounds", "clock", "default", "dependency", "expiries", "first_limit", "guard",
-        "judge", "keep", "lane", "limiter", "name", "open_lane", "permits", "refuse_until", "refused",
-        "sampling", "slots", "slow_after", "sum_slot", "tick", "unwanted", "waiters", "watching",
+        "handover", "judge", "keep", "lane", "limiter", "name", "open_lane", "permits", "refuse_until",
+        "refused", "sampling", "slots", "slow_after", "sum_slot", "tick", "unwanted", "waiters", "watching",
     )  # fmt: skip
 
     def __init__(self, guard: Guard, name: str) -> None:
@@ -50,6 +52,7 @@ class Operation(Guarding):
         self.lane = self.open_lane = 0
         self.tick = -inf
         self.sampling = False
+        self.handover: Handover | None = None
         self.watching: Callable[[], bool] = _nobody
         self.limiter = guard.limiter if isinstance(guard.limiter, RateLimitState) else None
         self.permits = guard.bulkhead.permits if guard.bulkhead else None
@@ -73,7 +76,14 @@ class Operation(Guarding):
         self.refuse_until = -inf
 
     def _operation(self) -> Operation:
-        return self
+        return self if self.handover is None else self.handover.target()
+
+    def retire(self, target: Callable[[], Operation]) -> None:
+        """Shut the lane for good: calls go on to ``target()``. Caller holds the guard's lock."""
+        self.handover = Handover(target)
+        self.sampling = True
+        self.lane = self.open_lane = 0
+        self.refuse_until = -inf
 
     # -- at the entry of the lane
 
@@ -96,7 +106,8 @@ class Operation(Guarding):
 
     def sample_taken(self) -> None:
         with self.guard.lock:
-            self.sampling = False
+            # Unless it was retired this moment: its calls go aside for good.
+            self.sampling = self.handover is not None
             self.guard.shift_lanes()
 
     def sampled(self, inside: Stopwatch, began: float) -> None:

@@ -129,6 +129,20 @@ class RateLimitState:
         self.reserve = (self.settings.burst - 1) * self.interval
         self.tolerance = self.reserve + 5e-10 + roundings
 
+    def reconfigure(self, settings: RateLimit, now: float) -> None:
+        """Other settings. Permits that were left are left, and no more: a larger burst fills at the rate."""
+        fresh, rate = RateLimitState(settings), self.settings.rate
+        most = settings.burst
+        spare: float = self.settings.burst
+        # No call from here on: during any the fast path may take a permit.
+        if self.arrival > now:
+            spare -= (self.arrival - now) * rate
+        arrival = now + (most - (spare if spare < most else most)) * fresh.interval
+        if self.shut_until > now and arrival < self.shut_until + fresh.reserve:
+            arrival = self.shut_until + fresh.reserve
+        self.settings, self.arrival = settings, arrival
+        self.interval, self.reserve, self.tolerance = fresh.interval, fresh.reserve, fresh.tolerance
+
     def take(self, now: float) -> float | None:
         """Reserve a permit: seconds until it may be used, or ``None`` when that is beyond ``max_wait``."""
         arrival = max(self.arrival, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.checks import Checks
 from seawall.resilience.retry_budget import RetryBudget, RetryBudgetState
@@ -70,6 +70,14 @@ class RetryAccount:
             else:
                 self._pool.state.credit(now, 0)
             return self._pool.state.remaining_ratio()
+
+    def reconfigure(self, settings: Any, now: float) -> None:
+        """Other settings of the same kind, for a pool that is this guard's alone. The balance stays."""
+        pool = self._pool
+        with pool.lock:
+            self._credit(now)
+            pool.settings = settings
+            pool.state.reconfigure(settings)
 
     def restart(self) -> None:
         """In a forked child: the ledger counts from 0 again, and whoever held the lock is not here."""

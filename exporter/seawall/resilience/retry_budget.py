@@ -80,6 +80,10 @@ class RetryBudgetState:
         allowed = self._allowed()
         return max(0.0, min(1.0, 1 - self._spent() / allowed)) if allowed else 1.0 - bool(self._spent())
 
+    def reconfigure(self, settings: RetryBudget) -> None:
+        """Other settings; the calls and retries that were counted stay."""
+        self.settings = settings
+
     def clear(self) -> None:
         """Forget what was."""
         self._slices.clear()

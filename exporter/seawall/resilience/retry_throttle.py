@@ -63,5 +63,10 @@ class RetryThrottleState:
         half = self.settings.max_tokens / 2
         return max(0.0, (self.tokens - half) / half)
 
+    def reconfigure(self, settings: RetryThrottle) -> None:
+        """Other settings; the bucket stays as full as it was, in parts of the whole."""
+        self.tokens *= settings.max_tokens / self.settings.max_tokens
+        self.settings = settings
+
     def clear(self) -> None:
         self.tokens = float(self.settings.max_tokens)

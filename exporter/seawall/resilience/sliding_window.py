@@ -29,6 +29,12 @@ class SlidingWindowState:
     def __post_init__(self) -> None:
         self.window = self.settings.burst / self.settings.rate
 
+    def reconfigure(self, settings: RateLimit, now: float) -> None:
+        """Other settings. The log stays: what it knows counts against the new ones."""
+        self._forget(now)
+        self.settings = settings
+        self.window = settings.burst / settings.rate
+
     def take(self, now: float) -> float | None:
         """Reserve a permit: seconds until it may be used, or ``None`` when that is beyond ``max_wait``."""
         due = self._due(now)

@@ -66,6 +66,20 @@ class Window:
             self.slow.popleft()
         return number - oldest
 
+    def resize(self, calls: int, seconds: float | None, now: float, lane: float) -> None:
+        """Other bounds from now on. What is in the window stays as far as they allow; what had left it is
+        forgotten: a wider window fills up as results arrive. Results without a time are taken for new."""
+        kept = self.size(now, lane)
+        left = self._number(lane) - kept
+        self._recorded -= left
+        self.failures = deque((number - left, error) for number, error in self.failures)
+        self.slow = deque(number - left for number in self.slow)
+        self._marks = deque((at, max(0, number - left)) for at, number in self._marks)
+        self.calls, self.seconds = calls, seconds
+        if seconds is None:
+            self._marks.clear()
+        self.size(now, lane)
+
     def failures_in_a_row(self, lane: float) -> int:
         """How many of the newest results are failures without anything else between them."""
         number, row = self._number(lane), 0

@@ -266,4 +266,5 @@ LOG_EVENTS = {
     "CallDegraded": "call.degraded",
     "CallFailed": "call.failed",
     "TimeoutExceeded": "timeout.exceeded",
+    "PolicyChanged": "policy.changed",
 }

@@ -17,6 +17,7 @@ from seawall.resilience.events import (
     CallFailed,
     CallRejected,
     Event,
+    PolicyChanged,
     RetryExhausted,
     RetryScheduled,
     TimeoutExceeded,
@@ -39,6 +40,7 @@ EVENTS: tuple[Event, ...] = (
     CallDegraded(**COMMON, mode="stale", outcome="served", cause="Boom", stale_age=2.0),
     CallFailed(**COMMON, error="Boom", outcome="failure", attempts=3),
     TimeoutExceeded(**COMMON, scope="attempt", limit=1.0, elapsed=1.1),
+    PolicyChanged(**COMMON, policies=("retry",), policy_hash="0123456789abcdef"),
 )  # fmt: skip
 
 
