@@ -11,7 +11,8 @@ from functools import partial
 from typing import assert_type
 
 from seawall import testing
-from seawall.resilience import Breaker, Guard, Registry
+from seawall.integrations import trio
+from seawall.resilience import Breaker, Guard, Pipeline, Registry, Retry
 
 guard = Guard("bank", operations=("default", "read"))
 read = guard.operation("read")
@@ -218,3 +219,29 @@ def tests(registry: Registry) -> None:
     testing.force_open(read)  # type: ignore[arg-type]
     testing.assert_transitions(guard, 1)  # type: ignore[arg-type]
     Breaker(mode="off")  # type: ignore[arg-type]
+
+
+# -- pipelines and trio
+
+pipeline = Pipeline("mail", [Retry(), Breaker()])
+
+
+@pipeline
+def sent(to: str) -> bool: ...
+
+
+@trio.guarded(pipeline)
+async def counted(account: str, *, limit: int = 10) -> list[Row]: ...
+
+
+async def uses_of_pipelines() -> None:
+    assert_type(sent("you"), bool)
+    assert_type(pipeline.call(plain, "mine", limit=3), list[Row])
+    assert_type(await pipeline.operation("default").acall(counted, "mine"), list[Row])
+    assert_type(await counted("mine", limit=1), list[Row])
+    assert_type(await trio.call(read, counted, "mine"), list[Row])
+    sent(3)  # type: ignore[arg-type]
+    await counted()  # type: ignore[call-arg]
+    async with trio.block(guard):
+        pass
+    Pipeline("mail", [3])  # type: ignore[list-item]

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from seawall import testing
-from seawall.resilience import Breaker, ConfigurationError
+from seawall.resilience import Breaker, ConfigurationError, lint
 
 TESTING = "docs/how-to/test-your-guards.md"
-PAGES = ("README.md", "docs/tutorial.md", "docs/explanation/callables.md", TESTING)
+COMPOSITION = "docs/explanation/composition.md"
+PAGES = ("README.md", "docs/tutorial.md", "docs/explanation/callables.md", COMPOSITION, TESTING)
 
 
 def blocks(page: Path) -> list[str]:
@@ -71,6 +72,19 @@ def test_what_is_said_of_callables_is_so(root: Path) -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert "print" not in source or "balance handed back an awaitable" in done.stdout
+
+
+def test_what_is_said_of_composition_is_so(root: Path) -> None:
+    page = root / COMPOSITION
+    for source in blocks(page):
+        done = subprocess.run(
+            [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    rules = {rule.check.__name__ for rule in lint.RULES} | {check.__name__ for check in lint.ACROSS}
+    table = page.read_text(encoding="utf-8").partition("| looked at |")[2]
+    named = " ".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
+    assert set(re.findall(r"`(\w+)`", named)) == rules
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from seawall.cli.loading import load_document
+from seawall.cli.loading import load_document, load_registry, names_a_module
 from seawall.cli.problem import CliError
 
 
@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    document = load_document(arguments.source)
+    findings: tuple[str, ...] = ()
+    if names_a_module(arguments.source):
+        registry = load_registry(arguments.source)
+        document, findings = registry.describe(), registry.lint()
+    else:
+        document = load_document(arguments.source)
     if arguments.json:
         print(json.dumps(document, indent=2, ensure_ascii=True))
         return 0
@@ -32,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (KeyError, TypeError, AttributeError):
         raise CliError(f"{arguments.source} is no policy document") from None
     print(text)
+    if findings:
+        print("\nto mend:", *(f"  {_plain(finding)}" for finding in findings), sep="\n")
     return 0
 
 

@@ -23,14 +23,19 @@ TIMEOUT = 10.0
 
 def load_document(source: str) -> dict[str, Any]:
     """The policy document of a source. `CliError` says what is wrong with it."""
+    if names_a_module(source):
+        return load_registry(source).describe()
     if source.startswith(("http://", "https://")):
         return _object(_fetch(source), source)
-    if source.endswith(".json") or os.sep in source:
-        try:
-            return _object(Path(source).read_bytes(), source)
-        except OSError as error:
-            raise CliError(f"can't read {source}: {reason(error)}") from None
-    return load_registry(source).describe()
+    try:
+        return _object(Path(source).read_bytes(), source)
+    except OSError as error:
+        raise CliError(f"can't read {source}: {reason(error)}") from None
+
+
+def names_a_module(source: str) -> bool:
+    """Whether a source is neither an address nor a file."""
+    return not (source.startswith(("http://", "https://")) or source.endswith(".json") or os.sep in source)
 
 
 def load_registry(source: str) -> Registry:

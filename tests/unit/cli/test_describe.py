@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from seawall.cli.main import main
+from seawall.resilience import PolicyWarning
 
 
 def test_policies_in_words(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,6 +19,21 @@ def test_policies_in_words(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert '"} or x{z=" (default; default)' in lines
     assert any(line.startswith("  breaker     failure_ratio=0.5, window_calls=100,") for line in lines)
     assert "  objectives  success=0.999" in lines
+
+
+def test_what_does_not_fit_together_is_said_last(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("describe", "--from", "shop:registry")) == 0
+    assert "to mend" not in capsys.readouterr().out
+    odd = "\nregistry.guard('mail\\u202e', breaker=Breaker(slow_after=2), timeout=Timeout(total=1))\n"
+    (here / "odd.py").write_text((here / "shop.py").read_text(encoding="utf-8") + odd, encoding="utf-8")
+    with pytest.warns(PolicyWarning, match="not below"):
+        assert main(("describe", "--from", "odd:registry")) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "",
+        "to mend:",
+        "  mail\\u202e: breaker.slow_after of 2 s is not below timeout.total of 1 s: an async call "
+        "ends before it is slow; set slow_after below 1",
+    ]
 
 
 def test_the_document_itself(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
