@@ -88,7 +88,9 @@ async def _drive(
     op: Operation, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Run a call's journey in this task: see ``drivers.py``."""
-    guard, travel = op.guard, Journey(op, function, args, kwargs).run()
+    guard = op.guard
+    # A guard that was given other settings since has another operation of this name.
+    travel = Journey(guard.operation(op.name), function, args, kwargs).run()
     try:
         kind, limit, what = next(travel)
         while True:

@@ -81,7 +81,18 @@ class Layout:
     ``spec``: the arguments of :func:`layout_of` that make it.
     """
 
-    __slots__ = ("_by_key", "attempts", "bounds", "entries", "first", "lanes", "retries", "size", "spec", "width")
+    __slots__ = (
+        "_by_key",
+        "attempts",
+        "bounds",
+        "entries",
+        "first",
+        "lanes",
+        "retries",
+        "size",
+        "spec",
+        "width",
+    )
 
     def __init__(
         self,

@@ -68,14 +68,14 @@ class Layered(Guarding):
 class LayeredOperation(Layered):
     """One operation of a pipeline, in all its layers."""
 
-    __slots__ = ("_operations", "name")
+    __slots__ = ("_guards", "name")
 
-    def __init__(self, layers: Sequence[Guard], name: str) -> None:
+    def __init__(self, guards: Sequence[Guard], name: str) -> None:
         self.name = name
-        self._operations = tuple([layer.operation(name) for layer in layers])
+        self._guards = tuple(guards)
 
     def _layers(self) -> tuple[Operation, ...]:
-        return self._operations
+        return tuple([guard.operation(self.name) for guard in self._guards])
 
 
 class Pipeline(Layered):
@@ -140,7 +140,7 @@ class Pipeline(Layered):
         self._by_name = {o: LayeredOperation(layers, o) for o in layers[0].operations}
 
     def _layers(self) -> tuple[Operation, ...]:
-        return tuple([layer.operation("default") for layer in self.layers])
+        return self.operation("default")._layers()
 
     def operation(self, name: str) -> LayeredOperation:
         """A declared operation. ``ConfigurationError`` names those that there are."""

@@ -207,6 +207,19 @@ def test_a_pipeline_guards_in_all_its_layers() -> None:
     assert made.layers[1].read()[made.layers[1].ledger.layout.at("retries", "default")] == 1
 
 
+def test_a_guard_may_be_given_other_settings() -> None:
+    b = Bench(retry=CALM)
+    ask = guarded(b.guard)(flaky(OSError(), OSError()))
+    b.guard.reconfigure(retry=replace(CALM, attempts=2))
+
+    async def main() -> None:
+        with pytest.raises(OSError):  # noqa: PT011
+            await ask()
+
+    b.run(main)
+    assert b.count("attempts", "default", "failure") == 2
+
+
 async def _pages() -> AsyncIterator[int]:
     yield 1
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
-from tests.unit.resilience.bench import CALM
+from tests.unit.resilience.bench import CALM, flaky
 from tests.unit.resilience.stacks import TRIP, Stack
 
 from seawall.resilience import (
@@ -199,3 +199,15 @@ def test_an_async_block_is_cancelled_by_the_layer_whose_time_is_over() -> None:
     assert s.counts("calls", "default", "success") == [1, 1]
     assert s.counts("calls", "default", "timeout") == [1, 1]
     assert [layer.state for layer in s.pipeline.layers] == ["open", "open"]
+
+
+def test_a_layer_may_be_given_other_settings() -> None:
+    s = Stack("sync", Breaker(), CALM, operations=("read",))
+    read = s.pipeline.operation("read")
+    before = read(flaky(OSError(), OSError(), OSError(), OSError()))
+    s.pipeline.layers[1].reconfigure(retry=Retry(attempts=2, base_delay=1.0, jitter="none", budget=None))
+    for call in before, lambda: read.call(flaky(OSError(), OSError(), OSError())):
+        with pytest.raises(OSError):  # noqa: PT011
+            call()
+    assert s.count(1, "attempts", "read", "failure") == 4
+    assert s.counts("calls", "read", "failure") == [2, 2]
