@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from mutmut.mutation import trampoline
 
 #: Examples of a property machine, whose own number is about a hundred.
 EXAMPLES = 20
@@ -32,6 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         took = stats["duration_by_test"]
         reach = Counter(test for tests in stats["tests_by_mangled_function_name"].values() for test in tests)
         items.sort(key=lambda item: (max(QUICK, took.get(item.nodeid, 0.0)), reach[item.nodeid]))
+
+
+def pytest_configure() -> None:
+    """A warning finds where it points by the names of modules: the tool's frames are the library's own."""
+    vars(trampoline)["__name__"] = "seawall.resilience"
 
 
 @pytest.hookimpl(tryfirst=True)
