@@ -60,6 +60,8 @@ def _go_back(guard: Guard, kept: BreakerState) -> None:
             _force(guard, stand_in, CLOSED, reason)
             for state in (OPEN, HALF_OPEN) if kept.state == HALF_OPEN else (OPEN,):
                 guard._apply(stand_in._move(state, reason, now))
+        if stand_in.settings is not kept.settings:
+            kept.reconfigure(stand_in.settings, now, guard.accounts.lane_successes())
         kept.deciding.epoch = stand_in.deciding.epoch + 1
         kept.deciding.probes_out = 0
         kept.entered_at, kept.last_change = stand_in.entered_at, stand_in.last_change

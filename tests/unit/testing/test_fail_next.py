@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from tests.unit.resilience.bench import CALM, Bench
 
-from seawall.resilience import Breaker, BreakerOpen, Bulkhead, Fallback, Guard, Registry
+from seawall.resilience import (
+    Breaker,
+    BreakerOpen,
+    Bulkhead,
+    Fallback,
+    Guard,
+    Pipeline,
+    Registry,
+    Retry,
+)
 from seawall.testing import calls, fail_next, force_open
 
 
@@ -218,6 +227,32 @@ def test_exactly_so_many_of_many_threads() -> None:
             thread.join()
     assert (len(failed), faults.left) == (70, 0)
     assert calls(guard) == {"failure": 70, "success": 130}
+
+
+def test_the_innermost_layer_of_a_pipeline_is_what_asks() -> None:
+    trip = Breaker(window_calls=2, minimum_calls=2)
+    retry = Retry(attempts=2, base_delay=0, budget=None)
+    pipeline = Pipeline("bank", (trip, Bulkhead(limit=1), retry), registry=Registry("t"))
+    asked: list[int] = []
+    with fail_next(pipeline.layers[-1], 2) as faults:
+        with pytest.raises(ConnectionError):
+            pipeline.call(asked.append, 1)
+        assert (faults.left, asked) == (0, [])
+        pipeline.call(asked.append, 1)
+    assert asked == [1]
+    assert calls(pipeline.layers[0]) == {"failure": 1, "success": 1}
+
+
+def test_functions_guarded_before_other_settings_came() -> None:
+    guard = Guard("bank", retry=CALM, registry=Registry("t"))
+    call = guard(lambda: "answer")
+    guard.reconfigure(retry=Retry(attempts=1, budget=None))
+    with fail_next(guard, 1):
+        with pytest.raises(ConnectionError):
+            call()
+        guard.reconfigure(retry=Retry(attempts=2, base_delay=0, budget=None))
+    with fail_next(guard, 1):
+        assert call() == "answer"
 
 
 def test_other_guards_are_not_concerned() -> None:

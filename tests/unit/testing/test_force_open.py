@@ -134,6 +134,19 @@ def test_its_ways_are_edges_and_are_told_and_counted(bench: Callable[..., Bench]
     assert b.count("breaker_recovery") == 0
 
 
+def test_settings_that_it_was_given_meanwhile_stay(bench: Callable[..., Bench]) -> None:
+    b = bench(breaker=SMALL)
+    b(fails(ConnectionError()), times=3)
+    other = Breaker(window_calls=2, minimum_calls=2)
+    with force_open(b.guard):
+        b.guard.reconfigure(breaker=other)
+    assert b.guard.breaker is not None
+    assert b.guard.breaker.settings is other
+    assert b.guard.snapshot()["window_calls"] == 2
+    b(fails(ConnectionError()))
+    assert b.guard.state == "open"
+
+
 def test_listeners_hold_no_lock() -> None:
     registry = Registry("t")
     guard = Guard("bank", breaker=SMALL, registry=registry)
