@@ -11,7 +11,7 @@ import gc
 import types
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import copy_context
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,7 +173,7 @@ def run(scenario: Scenario, watched: bool, how: str, when: set[int]) -> Ending:
 
 async def _run(world: World, scenario: Scenario, how: str, when: set[int]) -> Ending:
     loop = asyncio.get_running_loop()
-    context = copy_context()
+    context = Context()
     suspensions = requests = 0
 
     tasks: list[asyncio.Task[None]] = []

@@ -6,7 +6,7 @@ from seawall.resilience import Guard, Registry, Retry, RetryBudget
 from seawall.testing import ManualClock
 
 
-def test_three_guards_over_a_dead_backend_stay_within_their_budgets() -> None:
+def test_retry_amplification_three_guards_over_a_dead_backend_stay_within_their_budgets() -> None:
     clock = ManualClock()
     registry = Registry("t")
     backend = 0

@@ -168,7 +168,7 @@ class Ledger:
     slots: list[float] = field(default_factory=list)
     error_names: list[str | None] = field(default_factory=lambda: [None] * ERROR_NAMES + [OVERFLOW_ERROR])
     exemplars: dict[int, Exemplar] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         if not self.slots:
@@ -194,7 +194,7 @@ class Ledger:
         """All numbers back to 0, in storage of its own: the old may be shared with other processes."""
         self.slots = [0] * self.layout.width
         self.error_names = list(self.error_names)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.exemplars = {}
 
     def error_slot(self, name: str) -> int:

@@ -24,14 +24,16 @@ class Counted:
         self.successes: float = 0
         self.version = 0
 
-    def read(self, ledger: Ledger, accounts: Accounts) -> list[float]:
-        """A list of the caller's own. Caller holds the guard's lock."""
+    def read(self, ledger: Ledger, accounts: Accounts) -> tuple[list[float], int]:
+        """A list of the caller's own, and its version. Caller holds the guard's lock."""
         raw = list(ledger.slots)
         if raw != self._raw:
             self._raw, self._folded = raw, fold(ledger.layout, raw)
             self.successes = accounts.lane_successes()
             self.version += 1
-        return self._folded.copy()
+        # In this order: a signal handler that reads in between makes the list newer than it is said to be.
+        version = self.version
+        return self._folded.copy(), version
 
 
 def read(guard: Guard) -> tuple[list[float], int]:
@@ -41,7 +43,7 @@ def read(guard: Guard) -> tuple[list[float], int]:
         guard.accounts.count_avoided()
         counted = guard.counted
         before = counted.version
-        out = counted.read(guard.ledger, guard.accounts)
+        out, version = counted.read(guard.ledger, guard.accounts)
         now = guard.clock()
         breaker = guard.breaker
         if breaker is not None:
@@ -54,14 +56,14 @@ def read(guard: Guard) -> tuple[list[float], int]:
             out[at["breaker_slow_ratio"]] = slow
             out[at["breaker_window_calls"]] = calls
         if guard.budget is not None:
-            changed = counted.version != before
+            changed = version != before
             out[at["retry_budget_remaining"]] = guard.budget.remaining_ratio(now, counted=changed)
         if guard.bulkhead is not None:
             out[at["bulkhead_in_flight"]] = guard.bulkhead.in_flight
             out[at["bulkhead_queued"]] = len(guard.bulkhead.waiters)
         if guard.limiter is not None:
             out[at["rate_limiter_available"]] = guard.limiter.available(now)
-        return out, counted.version
+        return out, version
 
 
 def snapshot(guard: Guard) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Registry:
         #: Told of guards that come and go, in the thread that builds or removes them.
         self.joined: set[Callable[[Guard], None]] = set()
         self.left: set[Callable[[Guard], None]] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         process.remember_registry(self)
 
     def guard(self, name: str, **settings: Any) -> Guard:
@@ -127,7 +127,7 @@ class Registry:
 
     def restart(self) -> None:
         """In a forked child: whoever held the lock is not here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _index(self) -> None:
         self._by_type = {

@@ -73,14 +73,17 @@ class _Share:
         pieces = self.live
         numbers: Sequence[object] = view.reading
         if seen != self.seen:
-            pieces, self.seen = self.pieces, seen
+            pieces = self.pieces
             numbers = _numbers(view, _finite(view.reading), self.chunk, openmetrics)
         for piece in pieces:
             lines = piece.lines
             values = lines.pick(numbers)
             if values != piece.written:
-                piece.written = values
                 page[piece.place] = _encoded(lines.template % tuple(values))
+                piece.written = values
+        # What was written is noted after it: a signal handler that renders in between has written newer
+        # lines, some of which were undone just now.
+        self.seen = seen
 
 
 @dataclass(frozen=True, slots=True)
