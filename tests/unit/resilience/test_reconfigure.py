@@ -199,6 +199,7 @@ def test_a_lane_that_was_retired_while_its_sample_was_taken_stays_shut() -> None
 # -- what is refused, and what is told
 
 
+@pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
 def test_all_that_is_wrong_in_one_error_and_nothing_done() -> None:
     guard = Guard(
         "bank",

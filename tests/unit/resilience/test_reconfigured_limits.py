@@ -233,6 +233,7 @@ def test_a_coroutine_that_was_guarded_before_is_cancelled_in_the_new_time() -> N
 # -- threads
 
 
+@pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
 def test_calls_from_many_threads_while_it_is_reconfigured() -> None:
     limits = (8, 2, 5, 1)
     guard = Guard(
