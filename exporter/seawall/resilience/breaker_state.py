@@ -128,7 +128,6 @@ class BreakerState:
             return None
         self.window.pass_time(now, lane)
         self.window.record(lane, failed=failed, slow=outcome == "slow", error=error)
-        self.window.size(now, lane)
         return self._evaluate(now, lane)
 
     def lane_open(self, now: float, lane: float) -> bool:

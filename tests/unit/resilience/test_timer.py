@@ -224,6 +224,8 @@ def test_at_interpreter_exit_nothing_begins_and_nothing_goes_on(bench: Bench) ->
     guard, other = bench.guard(), bench.guard("other")
     fail(guard)
     bench.timer.stop()
+    # What wakes the thread.
+    assert bench.inbox.items[-1] is None
     bench.run()
     assert guard.state == "open"
     fail(other)

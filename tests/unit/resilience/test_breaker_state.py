@@ -1,0 +1,111 @@
+"""The breaker's pure state, where only numbers tell: when it is shut, and what epochs it and its shadow have."""
+
+from __future__ import annotations
+
+import pytest
+
+from seawall.resilience import Breaker
+from seawall.resilience.breaker_state import BreakerState
+
+ONE = Breaker(window_calls=1, minimum_calls=1, open_for=10, half_open_permits=1)
+
+
+def unarmed(**settings: float) -> BreakerState:
+    return BreakerState(
+        Breaker(window_calls=1, minimum_calls=1, open_for=10, mode="metrics_only", **settings)
+    )
+
+
+def shadow_of(state: BreakerState) -> BreakerState:
+    assert state.shadow is not None
+    return state.shadow
+
+
+def test_it_is_shut_until_the_moment_that_it_asks_again() -> None:
+    state = BreakerState(ONE)
+    assert not state.shut(0.0)
+    state.settle(1, "failure", "E", 5.0, 0)
+    assert [state.shut(at) for at in (5.0, 14.9, 15.0, 16.0)] == [True, True, False, False]
+    change = state.pass_time(15.0)
+    assert change is not None
+    assert (change.reason, change.at, change.to_state) == ("open_for elapsed", 15.0, "half_open")
+    assert not state.shut(0.0)
+    state.force("forced_open", "by hand", 20.0, 0)
+    assert state.shut(10.0**9)
+    state.force("closed", "by hand", 20.0, 0)
+    assert not state.shut(0.0)
+
+
+def test_the_shadow_begins_with_the_epoch_of_the_breaker_and_hands_its_own_back() -> None:
+    state = unarmed()
+    shadow = shadow_of(state)
+    assert (state.deciding, state.epoch, shadow.epoch, shadow.settings.mode) == (shadow, 1, 1, "on")
+    assert state.settle(1, "failure", "E", 5.0, 0) is None
+    assert (shadow.state, shadow.epoch, state.epoch, state.state) == ("open", 2, 1, "metrics_only")
+    assert state.pass_time(15.0) is None
+    assert (shadow.state, shadow.epoch) == ("half_open", 3)
+    change = state.force("closed", "by hand", 20.0, 0)
+    assert change is not None
+    assert (change.from_state, change.to_state, change.reason) == ("metrics_only", "closed", "by hand")
+    assert (state.shadow, state.deciding, state.epoch) == (None, state, 5)
+
+
+def test_what_the_shadow_admitted_is_late_in_the_breaker_that_follows() -> None:
+    state = unarmed()
+    given = state.deciding.epoch
+    state.force("closed", "by hand", 1.0, 0)
+    assert state.settle(given, "failure", "E", 2.0, 0) is None
+    assert (state.state, state.ratios(2.0, 0)) == ("closed", (0.0, 0.0, 0))
+
+
+def test_a_shadow_cast_by_hand_knows_when_and_after_how_many_successes() -> None:
+    state = BreakerState(ONE, draw=lambda: 0.25)
+    state.force("metrics_only", "by hand", 7.0, 30)
+    shadow = shadow_of(state)
+    assert (shadow.entered_at, shadow.epoch, shadow.draw()) == (7.0, state.epoch, 0.25)
+    assert state.ratios(7.0, 30) == (0.0, 0.0, 0)
+    assert state.ratios(7.0, 31) == (0.0, 0.0, 1)
+    assert state.window.size(7.0, 30) == 0
+
+
+@pytest.mark.parametrize("mode", ["metrics_only", "disabled"])
+def test_the_mode_is_what_it_begins_as(mode: str) -> None:
+    state = BreakerState(Breaker(mode=mode), entered_at=3.0)  # type: ignore[arg-type]
+    assert (state.state, state.epoch, state.last_change) == (mode, 1, None)
+    assert (state.shadow is not None) == (mode == "metrics_only")
+    assert state.state_seconds(5.0)[mode] == 2.0
+    if state.shadow is not None:
+        assert state.shadow.entered_at == 3.0
+
+
+def test_the_lane_is_open_when_the_shadows_is() -> None:
+    state = BreakerState(Breaker(window_calls=4, minimum_calls=4, mode="metrics_only"))
+    assert state.lane_open(0.0, 0)
+    state.settle(1, "failure", "E", 1.0, 0)
+    assert not state.lane_open(1.0, 2)
+    assert state.lane_open(1.0, 3)
+    for _ in range(3):
+        state.settle(1, "failure", "E", 2.0, 0)
+    assert not state.lane_open(2.0, 0)
+
+
+def test_a_child_begins_neither_with_the_window_nor_with_the_probes_of_its_parent() -> None:
+    state = unarmed()
+    shadow = shadow_of(state)
+    state.settle(1, "failure", "E", 5.0, 0)
+    shadow.admit(15.0)
+    assert (shadow.state, shadow.probes_out, shadow.epoch) == ("half_open", 1, 3)
+    state.forget(0)
+    assert (shadow.probes_out, shadow.epoch, state.epoch) == (0, 4, 2)
+    assert shadow.admit(16.0)[0] == ""
+
+
+def test_closing_begins_an_empty_window_at_the_successes_so_far() -> None:
+    state = BreakerState(ONE)
+    state.settle(1, "failure", "E", 0.0, 8)
+    state.admit(10.0)
+    change = state.settle(3, "success", "", 11.0, 9)
+    assert change is not None
+    assert change.to_state == "closed"
+    assert state.ratios(11.0, 9) == (0.0, 0.0, 0)
+    assert state.ratios(11.0, 10) == (0.0, 0.0, 1)
