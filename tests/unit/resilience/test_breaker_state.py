@@ -1,4 +1,4 @@
-"""The breaker's pure state, where only numbers tell: when it is shut, and what epochs it and its shadow have."""
+"""The breaker's pure state, where only numbers tell: when it is shut, and its epochs and its shadow's."""
 
 from __future__ import annotations
 
