@@ -230,7 +230,7 @@ def look_at(name: str, policies: Policies) -> None:
     if key in _seen:
         return
     warn(name, findings(policies))
-    if len(_seen) == MOST_SEEN:
+    if len(_seen) >= MOST_SEEN:
         _seen.clear()
     # Kept together with its policies, an id stays theirs.
     _seen[key] = tuple(policies.values())

@@ -10,6 +10,7 @@ one of ``ignore``                                  ``ignored``    nothing; never
 one of ``record`` that is a ``TimeoutError``       ``timeout``    failure
 one of ``record``                                  ``failure``    failure
 any other                                          ``ignored``    nothing; may be retried, may be degraded
+a rejection by a pipeline's layer further in       ``ignored``    nothing; never retried, may be degraded
 ================================================  =============  ==========================================
 
 An exception group counts as its worst leaf: cancelled, then failure, then timeout, then ignored.
