@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 from seawall.resilience.fields import ERROR_NAMES
 from seawall.telemetry.processes.merging import Sum
-from seawall.telemetry.processes.segment import BadSegment, Block, layout_from, live_slots, signature
+from seawall.telemetry.processes.segment import BadSegment, Block, layout_from, signature
 
 FILE = "retired.json"
 
@@ -36,7 +37,7 @@ class Retired:
             key = (block.name, signature(block.layout))
             if key not in self.sums:
                 self.sums[key] = Sum(block.layout, block.entry)
-            self.sums[key].add(block, alive=False)
+            self.sums[key].add([block], alive=False)
         self.folded.add(identity.hex())
 
 
@@ -68,8 +69,7 @@ def save(folder: Path, retired: Retired) -> None:
             "entry": kept.entry,
             "spec": kept.layout.spec,
             "signature": shape,
-            "slots": list(kept.slots),
-            "live": list(kept.live),
+            "numbers": list(kept.numbers),
             "names": kept.names,
         }
         for (_, shape), kept in retired.sums.items()
@@ -101,9 +101,10 @@ def _add(retired: Retired, guard: dict[str, Any]) -> None:
         retired.foreign.append(guard)
         return
     names = tuple(guard["names"])
-    slots, live = guard["slots"], guard["live"]
-    if (len(slots), len(live), len(names)) != (layout.width, len(live_slots(layout)), ERROR_NAMES):
-        raise ValueError
     kept = Sum(layout, guard["entry"])
-    kept.add(Block(guard["entry"], layout, slots, live, names), alive=False)
+    if (len(guard["numbers"]), len(names)) != (len(kept.numbers), ERROR_NAMES):
+        raise ValueError
+    raw = array("d", guard["numbers"]).tobytes()
+    if kept.add([Block(guard["entry"], layout, raw, names)], alive=False):
+        raise ValueError
     retired.sums[str(guard["entry"]["name"]), guard["signature"]] = kept

@@ -4,17 +4,16 @@ Numbers are written straight into the mapped file, eight aligned bytes each, so 
 at any instant loses none that it had counted. The room for a block is allocated before it is mapped: a full
 disk is an error then, never a signal later. Readers never map: a file that shrinks is an error for them too.
 
-    header   magic, format, pid, start (ns since the epoch), id, bytes that may be read
+    header   magic, format, pid, start (ns since the epoch), id, generation, bytes that may be read
     block    magic, sizes | JSON: guard, layout, policies | slots | live values | names of error types
 
-All integers and doubles little-endian; blocks begin on page boundaries.
+Integers are little-endian, doubles the machine's own; blocks begin on page boundaries.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import mmap
 import os
 import struct
@@ -32,8 +31,8 @@ from seawall.telemetry.source import LIVE
 SUFFIX = ".worker"
 FORMAT = 1
 _MAGIC, _BLOCK_MAGIC, _FREE_MAGIC = b"SEAWALL\n", b"BLK\n", b"FREE"
-_HEADER = struct.Struct("<8sIIQ16sQ")
-_COMMITTED_AT = _HEADER.size - 8
+_HEADER = struct.Struct("<8sIIQ16sQQ")
+_ID_AT, _GENERATION_AT = 24, 40
 _BLOCK = struct.Struct("<4sIIIII")
 _NAME = struct.Struct("<H62s")
 _PAGE = mmap.ALLOCATIONGRANULARITY
@@ -43,14 +42,13 @@ class BadSegment(Exception):
     """A file that can't be read as a segment; the text is the reason, in a word or two."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Block:
-    """One guard as one process counted it. ``live``: values of :func:`live_entries`, in their order."""
+    """One guard as one process counted it. ``raw``: doubles, its slots and then what is in its live slots."""
 
     entry: dict[str, Any]
     layout: Layout
-    slots: Sequence[float]
-    live: Sequence[float]
+    raw: bytes
     names: tuple[str | None, ...]
 
     @property
@@ -79,11 +77,12 @@ class Segment:
         self.id = uuid.uuid4().bytes
         self._file = file
         self._end = _PAGE
+        self._generation = 0
         self._free: dict[int, list[memoryview]] = {}
         _allocate(file, 0, _PAGE)
         self._header = mmap.mmap(file, _PAGE)
         start = time.time_ns()
-        _HEADER.pack_into(self._header, 0, _MAGIC, FORMAT, os.getpid(), start, self.id, self._end)
+        _HEADER.pack_into(self._header, 0, _MAGIC, FORMAT, os.getpid(), start, self.id, 0, self._end)
 
     def append(self, entry: dict[str, Any], layout: Layout) -> Room:
         """Room for one more guard, with all numbers 0. ``OSError`` when the disk has none; then nothing has
@@ -100,6 +99,7 @@ class Segment:
         block = self._room(size)
         block[_BLOCK.size : numbers] = text
         _BLOCK.pack_into(block, 0, _BLOCK_MAGIC, size, len(text), layout.width, live, ERROR_NAMES)
+        self._changed()
         return Room(
             block,
             block[numbers : numbers + 8 * layout.width].cast("d"),
@@ -110,6 +110,7 @@ class Segment:
     def give_back(self, room: Room) -> None:
         """The guard has gone: readers skip its block, until a guard that needs as much room gets it."""
         room.block[:4] = _FREE_MAGIC
+        self._changed()
         self._free.setdefault(len(room.block), []).append(room.block)
 
     def _room(self, size: int) -> memoryview:
@@ -121,8 +122,12 @@ class Segment:
         block = memoryview(mmap.mmap(self._file, size, offset=self._end))
         _BLOCK.pack_into(block, 0, _FREE_MAGIC, size, 0, 0, 0, 0)
         self._end += size
-        struct.pack_into("<Q", self._header, _COMMITTED_AT, self._end)
         return block
+
+    def _changed(self) -> None:
+        """Blocks came or went: what readers have parsed is out of date."""
+        self._generation += 1
+        struct.pack_into("<QQ", self._header, _GENERATION_AT, self._generation, self._end)
 
     def close(self) -> None:
         """Give up the lock that says this process lives. What is mapped stays until it is unused."""
@@ -151,11 +156,54 @@ def _allocate(file: int, offset: int, size: int) -> None:
         os.pwrite(file, bytes(size), offset)
 
 
-def read(content: bytes) -> tuple[bytes, list[Block]]:
-    """(id, blocks) of a segment's bytes. :class:`BadSegment` says why it is none."""
+class Reader:
+    """Reads one segment, again and again: what does not change is parsed once and compared then."""
+
+    __slots__ = ("_header", "_places", "_size")
+
+    def __init__(self) -> None:
+        self._header = b""
+        self._size = 0
+        self._places: list[_Place] = []
+
+    def read(self, content: bytes) -> tuple[bytes, list[Block]]:
+        """(id, blocks) of a segment's bytes. :class:`BadSegment` says why it is none."""
+        header = content[: _HEADER.size]
+        if header != self._header or len(content) < self._size:
+            self._header = b""
+            self._places = _parsed(content)
+            self._size = len(content)
+            self._header = header
+        return header[_ID_AT:_GENERATION_AT], [place.block(content) for place in self._places]
+
+
+@dataclass(slots=True)
+class _Place:
+    """One block in its file: offsets, and what is parsed of it."""
+
+    numbers: int
+    names: int
+    end: int
+    entry: dict[str, Any]
+    layout: Layout
+    _raw: bytes = b""
+    _names: tuple[str | None, ...] = ()
+
+    def block(self, content: bytes) -> Block:
+        raw = content[self.names : self.end]
+        if raw != self._raw:
+            self._names = tuple(
+                text[:length].decode("utf-8", "replace") if length else None
+                for length, text in _NAME.iter_unpack(raw)
+            )
+            self._raw = raw
+        return Block(self.entry, self.layout, content[self.numbers : self.names], self._names)
+
+
+def _parsed(content: bytes) -> list[_Place]:
     if len(content) < _HEADER.size:
         raise BadSegment("truncated")
-    magic, version, _, _, identity, committed = _HEADER.unpack_from(content)
+    magic, version, _, _, _, _, committed = _HEADER.unpack_from(content)
     if magic != _MAGIC:
         raise BadSegment("garbage")
     if version != FORMAT:
@@ -163,30 +211,27 @@ def read(content: bytes) -> tuple[bytes, list[Block]]:
     if committed > len(content) or committed < _PAGE:
         raise BadSegment("truncated")
     try:
-        return identity, list(_blocks(content, committed))
+        return list(_places(content, committed))
     except (struct.error, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise BadSegment("garbage") from error
 
 
-def _blocks(content: bytes, committed: int) -> Iterator[Block]:
+def _places(content: bytes, committed: int) -> Iterator[_Place]:
     at = _PAGE
     while at < committed:
         magic, size, text, width, live, names = _BLOCK.unpack_from(content, at)
-        if magic == _FREE_MAGIC and 0 < size <= committed - at:
-            at += size
-            continue
-        numbers = at + _BLOCK.size + text
-        end = numbers + 8 * (width + live) + _NAME.size * names
-        if magic != _BLOCK_MAGIC or size <= 0 or end > at + size or at + size > committed:
+        if not 0 < size <= committed - at:
             raise ValueError
-        entry, layout = _described(content[at + _BLOCK.size : numbers])
-        if layout.width != width or len(live_slots(layout)) != live or names != ERROR_NAMES:
-            raise BadSegment("other layout")
-        values = struct.unpack_from(f"<{width + live}d", content, numbers)
-        total = sum(values)
-        if not math.isfinite(total) or min(values) < 0:
-            raise ValueError
-        yield Block(entry, layout, values[:width], values[width:], _names(content, end))
+        if magic != _FREE_MAGIC:
+            numbers = at + _BLOCK.size + text
+            names_at = numbers + 8 * (width + live)
+            end = names_at + _NAME.size * names
+            if magic != _BLOCK_MAGIC or end > at + size:
+                raise ValueError
+            entry, layout = _described(content[at + _BLOCK.size : numbers])
+            if (layout.width, len(live_slots(layout)), ERROR_NAMES) != (width, live, names):
+                raise BadSegment("other layout")
+            yield _Place(numbers, names_at, end, entry, layout)
         at += size
 
 
@@ -206,9 +251,3 @@ def layout_from(spec: Sequence[Any]) -> Layout:
     """The layout whose ``spec`` went through JSON."""
     operations, policies, modes, bounds, stale_for = spec
     return layout_of(tuple(operations), tuple(policies), tuple(modes), tuple(bounds), stale_for)
-
-
-def _names(content: bytes, end: int) -> tuple[str | None, ...]:
-    begin = end - _NAME.size * ERROR_NAMES
-    raw = _NAME.iter_unpack(content[begin:end])
-    return tuple(text[:length].decode("utf-8", "replace") if length else None for length, text in raw)

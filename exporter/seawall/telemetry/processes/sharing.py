@@ -84,8 +84,7 @@ class Sharing:
                 Block(
                     guard.describe(),
                     guard.ledger.layout,
-                    room.slots.tolist(),
-                    room.live.tolist(),
+                    room.slots.tobytes() + room.live.tobytes(),
                     tuple(guard.ledger.error_names[:ERROR_NAMES]),
                 )
                 for guard, room in self._rooms.items()

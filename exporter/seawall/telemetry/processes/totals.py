@@ -12,9 +12,9 @@ from seawall.telemetry import catalog
 from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.processes import retired as retirement
 from seawall.telemetry.processes.folder import FolderError, folder_of, lock
-from seawall.telemetry.processes.merging import Sum
+from seawall.telemetry.processes.merging import Columns, Sum
 from seawall.telemetry.processes.retired import Retired
-from seawall.telemetry.processes.segment import SUFFIX, BadSegment, Block, read, signature
+from seawall.telemetry.processes.segment import SUFFIX, BadSegment, Block, Reader, signature
 from seawall.telemetry.processes.sharing import Sharing
 from seawall.telemetry.rows import Row, policy_rows
 from seawall.telemetry.service import Service
@@ -41,7 +41,10 @@ class ProcessSource(Source):
     ) -> None:
         super().__init__(registry, service=service, dropped=dropped)
         self._folder = folder_of(directory)
+        self._path = str(self._folder.path)
         self._sharing = sharing
+        self._readers: dict[str, Reader] = {}
+        self._columns: dict[tuple[str, Layout], Columns] = {}
         self._good: dict[str, tuple[bytes, list[Block]]] = {}
         self._retired = Retired()
         self._retired_stamp: object = None
@@ -78,7 +81,9 @@ class ProcessSource(Source):
                 alive.append(segment[1])
             else:
                 ended[name] = segment
-        self._good = {name: kept for name, kept in self._good.items() if name in present}
+        for gone in self._readers.keys() - present:
+            del self._readers[gone]
+            self._good.pop(gone, None)
         if ended:
             self._retire(ended)
         return self._added(alive), len(alive)
@@ -86,7 +91,7 @@ class ProcessSource(Source):
     def _read(self, name: str) -> tuple[bool, tuple[bytes, list[Block]] | None]:
         """(whether its process lives, id and blocks); its last good ones when it can't be read."""
         try:
-            file = os.open(self._folder.path / name, os.O_RDWR | os.O_CLOEXEC)
+            file = os.open(f"{self._path}/{name}", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
             self.dropped.add(*_WORKER_FILE)
             return True, self._good.get(name)
@@ -96,7 +101,7 @@ class ProcessSource(Source):
         finally:
             os.close(file)
         try:
-            segment = self._good[name] = read(content)
+            segment = self._good[name] = self._readers.setdefault(name, Reader()).read(content)
         except BadSegment:
             self.dropped.add(*_WORKER_FILE)
             return lives, self._good.get(name)
@@ -143,16 +148,19 @@ class ProcessSource(Source):
             for block in process:
                 blocks.setdefault((block.name, block.layout), []).append(block)
         sums: dict[str, list[Sum]] = {}
+        self._columns = {key: kept for key, kept in self._columns.items() if key in blocks}
         for (name, layout), of_guard in sorted(blocks.items(), key=lambda item: -len(item[1])):
-            total = Sum(layout, of_guard[0].entry)
-            total.add_all(of_guard, alive=True)
+            columns = self._columns.setdefault((name, layout), Columns())
+            total = Sum(layout, of_guard[0].entry, columns)
+            for _ in range(total.add(of_guard, alive=True)):
+                self.dropped.add(*_WORKER_FILE)
             sums.setdefault(name, []).append(total)
         for (name, shape), kept in self._retired.sums.items():
             into = [s for s in sums.get(name, []) if signature(s.layout) == shape]
             if not into:
                 into = [Sum(kept.layout, kept.entry)]
                 sums.setdefault(name, []).append(into[0])
-            into[0].add(Block(kept.entry, kept.layout, kept.slots, kept.live, tuple(kept.names)), alive=False)
+            into[0].add([Block(kept.entry, kept.layout, kept.numbers.tobytes(), kept.names)], alive=False)
         return sums
 
     def _summed(self, name: str, by_layout: Sequence[Sum], processes: int) -> View:
