@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from seawall.resilience import Guard, RateLimit, Registry, Rejected, TimedOut
+from seawall.resilience import Guard, Pipeline, RateLimit, Registry, Rejected, TimedOut
 from seawall.resilience.deadline import current
 from seawall.resilience.rate_limit import limiter_of
 from seawall.testing import ManualClock
@@ -80,7 +80,12 @@ class World:
         self.asked[name] = []
         return Guard(name, registry=self.registry, clock=self.clock, **policies)
 
-    async def call(self, guard: Guard, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    def pipeline(self, *policies: Any) -> Pipeline:
+        made = Pipeline("bank", policies, registry=self.registry, clock=self.clock)
+        self.asked[made.layers[-1].name] = []
+        return made
+
+    async def call(self, guard: Guard | Pipeline, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """A call that is counted: here when it begins, and when its function is asked."""
 
         async def asked(*given: Any) -> Any:
@@ -90,8 +95,9 @@ class World:
         self.begun[guard.name] += 1
         return await guard.acall(asked, *args)
 
-    def ask(self, guard: Guard) -> None:
-        self.asked[guard.name].append(self.clock())
+    def ask(self, guard: Guard | Pipeline) -> None:
+        innermost = guard.layers[-1] if isinstance(guard, Pipeline) else guard
+        self.asked[innermost.name].append(self.clock())
 
     def beside(self, work: Coroutine[Any, Any, Any]) -> None:
         """Begin a task that is not cancelled."""
@@ -127,7 +133,7 @@ class World:
             assert list(guard.bulkhead.waiters) == []
         if guard.breaker is not None:
             assert guard.breaker.probes_out == 0
-        if guard.limiter is not None and guard.bulkhead is None:
+        if guard.limiter is not None and guard.bulkhead is None and not guard.below:
             self._tokens_of_those_asked(guard, guard.limiter.settings)
         for op in guard.declared():
             assert op.expiries._timer is None
@@ -141,19 +147,21 @@ class World:
         assert self.tokens[guard.name] == pytest.approx(limiter.available(self.ended_at), abs=1e-6)
 
     def _all_counted(self, guard: Guard) -> None:
-        reading = guard.read()
-        entries = guard.ledger.layout.entries
-
-        def total(field: str) -> float:
-            return sum(reading[e.offset] for e in entries if e.field.name == field)
-
-        assert total("calls") == self.begun[guard.name]
-        assert total("attempts") == len(self.asked[guard.name])
+        inner = {below.name for outer in self.registry for below in outer.below}
+        if guard.name not in inner:
+            assert total(guard, "calls") == self.begun[guard.name]
+        asked = total(guard.below[0], "calls") if guard.below else len(self.asked[guard.name])
+        assert total(guard, "attempts") == asked
 
     def end(self) -> None:
         """The task has ended: what the rate limits hold now is compared later."""
         self.ended_at = self.clock()
         self.tokens = {g.name: g.limiter.available(self.ended_at) for g in self.registry if g.limiter}
+
+
+def total(guard: Guard, field: str) -> float:
+    reading = guard.read()
+    return sum(reading[e.offset] for e in guard.ledger.layout.entries if e.field.name == field)
 
 
 @dataclass(frozen=True)

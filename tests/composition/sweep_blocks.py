@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from tests.composition.sweep import Scenario, World
 from tests.composition.sweep_calls import BREAKER, late, work
 
-from seawall.resilience import Bulkhead, Guard, Timeout
+from seawall.resilience import Bulkhead, Guard, RateLimit, Timeout
 
 SCENARIOS: dict[str, Scenario] = {}
 
@@ -37,6 +37,22 @@ async def async_with_times_out(world: World) -> None:
     async with guard:
         world.ask(guard)
         await late(0.5)
+
+
+@scenario
+async def async_with_a_pipeline(world: World) -> None:
+    pipeline = world.pipeline(
+        Timeout(attempt=9.0),
+        Bulkhead(limit=1, max_queue=5, max_wait=60),
+        RateLimit(rate=1, burst=1, max_wait=5),
+        BREAKER,
+    )
+    world.beside(world.call(pipeline, work))
+    await asyncio.sleep(0)
+    world.begun["bank"] += 1
+    async with pipeline:
+        world.ask(pipeline)
+        await work()
 
 
 @scenario

@@ -229,3 +229,21 @@ async def probe_that_waits_for_a_place(world: World) -> None:
     world.beside(world.call(guard, work))
     await asyncio.sleep(0)
     await world.call(guard, work)
+
+
+@scenario
+async def pipeline_with_the_limits_outside(world: World) -> None:
+    pipeline = world.pipeline(
+        Bulkhead(limit=1, max_queue=5, max_wait=60), RateLimit(rate=2, burst=2, max_wait=5), CALM, BREAKER
+    )
+    world.beside(world.call(pipeline, work))
+    await asyncio.sleep(0)
+    await world.call(pipeline, fail, 0.25)
+
+
+@scenario
+async def pipeline_of_timeouts_and_retries(world: World) -> None:
+    pipeline = world.pipeline(
+        Timeout(total=6.0), CALM, Timeout(attempt=2.0), BREAKER, CALM, Timeout(attempt=0.5)
+    )
+    await world.call(pipeline, work)
