@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.composition import sweep_blocks, sweep_calls
+from tests.composition import sweep_blocks, sweep_calls, sweep_copies
 from tests.composition.sweep import AS_IT_WAKES, AT_ONCE, SOON, sweep
 
-SCENARIOS = sweep_calls.SCENARIOS | sweep_blocks.SCENARIOS
+SCENARIOS = sweep_calls.SCENARIOS | sweep_blocks.SCENARIOS | sweep_copies.SCENARIOS
 # Some scenarios are policies that do not go together: that is when it gets tight.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

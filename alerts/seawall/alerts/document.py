@@ -12,7 +12,7 @@ from seawall.resilience.errors import ConfigurationError
 
 SCHEMA = "seawall.policies/1"
 CRITICALITIES = ("critical", "default", "sheddable")
-POLICIES = ("breaker", "retry", "timeout", "bulkhead", "rate_limit", "fallback")
+POLICIES = ("breaker", "retry", "timeout", "bulkhead", "rate_limit", "fallback", "hedge", "coalesce")
 
 _OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HASH = re.compile(r"[0-9a-f]{16}")

@@ -9,7 +9,7 @@ from seawall.dashboards.ask import Ask, ask
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options
 from seawall.dashboards.panels import Board, Panel, Row, side_by_side
-from seawall.dashboards.subjects import breakers, calls, fallbacks, latency, limits, retrying, tables
+from seawall.dashboards.subjects import breakers, calls, copies, fallbacks, latency, limits, retrying, tables
 
 NAME = "dependency"
 
@@ -28,6 +28,8 @@ def board(facts: Facts, options: Options) -> Board:
         rows.append(Row(title="Retries", panels=_retries(a, facts, options)))
     if facts.has("fallback"):
         rows.append(Row(title="Degradation", panels=_fallbacks(a, facts, options)))
+    if facts.has("hedge", "coalesce"):
+        rows.append(Row(title="Hedges and shared calls", panels=_copies(a, facts, options)))
     rows += [
         Row(title="Rejections and limits", panels=_limits(a, facts, options)),
         Row(title="Policy", panels=(tables.policy(a),)),
@@ -95,6 +97,13 @@ def _fallbacks(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
     panels: list[Panel] = [fallbacks.degraded_share(a, options), fallbacks.by_mode(a, options)]
     if "stale" in facts.modes:
         panels.append(fallbacks.stale_age(a, options))
+    return side_by_side(*panels)
+
+
+def _copies(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
+    panels: list[Panel] = [copies.hedges(a, options)] if facts.has("hedge") else []
+    if facts.has("coalesce"):
+        panels.append(copies.coalesced(a, options))
     return side_by_side(*panels)
 
 

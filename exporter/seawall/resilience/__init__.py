@@ -10,6 +10,7 @@ async def statements(account: str) -> list[dict]: ...
 
 from seawall.resilience.breaker import Breaker
 from seawall.resilience.bulkhead import Bulkhead
+from seawall.resilience.coalesce import Coalesce
 from seawall.resilience.deadline import remaining
 from seawall.resilience.description import Objectives
 from seawall.resilience.errors import (
@@ -24,6 +25,7 @@ from seawall.resilience.errors import (
 )
 from seawall.resilience.fallback import Fallback
 from seawall.resilience.guard import Guard
+from seawall.resilience.hedge import Hedge
 from seawall.resilience.lint import PolicyWarning
 from seawall.resilience.pipeline import Pipeline
 from seawall.resilience.priorities import priority
@@ -39,9 +41,11 @@ __all__ = [
     "BreakerOpen",
     "Bulkhead",
     "BulkheadFull",
+    "Coalesce",
     "ConfigurationError",
     "Fallback",
     "Guard",
+    "Hedge",
     "Objectives",
     "Pipeline",
     "PolicyWarning",

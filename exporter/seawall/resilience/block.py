@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from seawall.resilience.attempt import ATTEMPT, SLEEP, Answer, Step
+from seawall.resilience.building import refuse_parts
 from seawall.resilience.drivers import aqueue, queue
 from seawall.resilience.errors import TimedOut
 from seawall.resilience.journey import Journey
@@ -144,12 +145,12 @@ class Blocks:
 
     def enter(self) -> None:
         """Be admitted, or raise why not."""
-        block = block_of(self._guard.operation("default"))
+        block = self._block()
         block.__enter__()
         self._push(block)
 
     async def aenter(self) -> None:
-        block = block_of(self._guard.operation("default"))
+        block = self._block()
         await block.__aenter__()
         self._push(block)
 
@@ -159,6 +160,11 @@ class Blocks:
 
     async def aleave(self, error: BaseException | None) -> None:
         await self._pop().__aexit__(None, error, None)
+
+    def _block(self) -> Block:
+        op = self._guard.operation("default")
+        refuse_parts(op, "a block")
+        return block_of(op)
 
     def _push(self, block: Block) -> None:
         self._entered[block] = None

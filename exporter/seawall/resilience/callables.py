@@ -27,9 +27,9 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn, get_origin
 
 from seawall.resilience.block import block_of
+from seawall.resilience.building import refuse_parts
 from seawall.resilience.errors import ConfigurationError
 from seawall.resilience.generators import async_generator, generator
-from seawall.resilience.hotpath import asynchronous, synchronous
 from seawall.resilience.unbegun import ASYNC_HELPER, HELPER, name_of
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def guarded(op: Operation, thing: Any) -> Any:
         kind = kind_of(thing)
     except ConfigurationError as error:
         raise ConfigurationError([f"{op.dependency}: {why}" for why in error.problems]) from None
+    if kind not in (FUNCTION, COROUTINE):
+        refuse_parts(op, f"{name_of(thing)} ({kind})")
     wrapped = _GUARDS[kind](op, thing)
     named = thing
     while isinstance(named, functools.partial):
@@ -119,7 +121,11 @@ def awaitable(op: Operation, function: Any) -> Any:
 
 
 def _function(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
-    return synchronous(op, function, new=True)
+    return op.functions(op, function, new=True)
+
+
+def _coroutine(op: Operation, function: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
+    return op.coroutines(op, function)
 
 
 def _context(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,7 +150,7 @@ def _async_context(op: Operation, function: Callable[..., Any]) -> Callable[...,
 
 _GUARDS: dict[str, Callable[[Operation, Callable[..., Any]], Any]] = {
     FUNCTION: _function,
-    COROUTINE: asynchronous,
+    COROUTINE: _coroutine,
     GENERATOR: generator,
     ASYNC_GENERATOR: async_generator,
     CONTEXT: _context,

@@ -67,6 +67,7 @@ def digest(value: object) -> str:
 def _order(guard: Guard) -> list[str]:
     timeout = guard.timeout
     present = {
+        "coalesce": guard.flights is not None,
         "fallback": guard.fallback is not None,
         "total_timeout": timeout is not None and timeout.total is not None,
         "retry": guard.retry is not None,
@@ -74,5 +75,6 @@ def _order(guard: Guard) -> list[str]:
         "rate_limit": guard.limiter is not None,
         "bulkhead": guard.bulkhead is not None,
         "attempt_timeout": timeout is not None and timeout.attempt is not None,
+        "hedge": guard.hedge is not None,
     }
     return [name for name, there in present.items() if there]

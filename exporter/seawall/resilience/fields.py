@@ -14,6 +14,7 @@ BREAKER_STATES = ("closed", "open", "half_open", "forced_open", "disabled", "met
 RETRY_RESULTS = ("first_try", "recovered", "exhausted", "not_retryable", "budget_exhausted")
 TIMEOUT_SCOPES = ("attempt", "total")
 DEGRADATION_OUTCOMES = ("served", "failed")
+HEDGE_OUTCOMES = ("won", "lost", "failed", "refused")
 OVERFLOW_ERROR = "other"
 ERROR_NAMES = 20
 
@@ -79,6 +80,8 @@ FIELDS = (
     Field("bulkhead_wait", "histogram", (), "bulkhead"),
     Field("rate_limiter_wait", "histogram", (), "rate_limit"),
     Field("rate_limiter_available", "gauge", (), "rate_limit"),
+    Field("hedges", "counter", ("operation", "outcome"), "hedge"),
+    Field("coalesced_calls", "counter", ("operation",), "coalesce"),
 )
 FIELDS_BY_NAME = {f.name: f for f in FIELDS}
 
@@ -111,12 +114,13 @@ def label_values(
     values: dict[str, list[tuple[str, ...]]] = {f.name: [()] for f in FIELDS if not f.labels}
     by_operation: list[tuple[str, ...]] = [(o,) for o in operations]
     values |= dict.fromkeys(("call_duration", "attempt_duration", "retries"), by_operation)
-    values["retry_delay_seconds"] = by_operation
+    values["retry_delay_seconds"] = values["coalesced_calls"] = by_operation
     values["calls"] = [(o, x) for o in operations for x in CALL_OUTCOMES]
     values["attempts"] = [(o, x) for o in operations for x in ATTEMPT_OUTCOMES]
     values["retry_calls"] = [(o, x) for o in operations for x in RETRY_RESULTS]
     values["timeouts"] = [(o, x) for o in operations for x in TIMEOUT_SCOPES]
     values["degradations"] = [(o, m, x) for o in operations for m in modes for x in DEGRADATION_OUTCOMES]
+    values["hedges"] = [(o, x) for o in operations for x in HEDGE_OUTCOMES]
     values["rejections"] = [
         pair for policy, pairs in REJECTIONS.items() if policy in present for pair in pairs
     ]

@@ -17,11 +17,14 @@ from seawall.resilience.breaker import Breaker
 from seawall.resilience.breaker_state import BreakerState
 from seawall.resilience.bulkhead import Bulkhead, BulkheadState
 from seawall.resilience.checks import Checks
+from seawall.resilience.coalesce import Coalesce
 from seawall.resilience.deadline import Clock
 from seawall.resilience.description import Objectives, describe
 from seawall.resilience.fallback import Fallback
 from seawall.resilience.fields import DEFAULT_BUCKETS
+from seawall.resilience.flights import Flights
 from seawall.resilience.guard_checks import POLICIES, check_guard
+from seawall.resilience.hedge import Hedge
 from seawall.resilience.ledger import Ledger, layout_of
 from seawall.resilience.lint import findings, findings_across, look_at
 from seawall.resilience.machinery import Machinery
@@ -44,7 +47,8 @@ SLICE = 1.0
 class Guard(Machinery):
     """Policies around the calls to one dependency, in this order from the outside:
 
-    fallback, total timeout, retry (with budget), breaker, rate limit, bulkhead, attempt timeout, the call.
+    coalesce, fallback, total timeout, retry (with budget), breaker, rate limit, bulkhead, attempt timeout,
+    hedge, the call.
 
     name: 1 to 200 characters, no control characters; the ``dependency`` label of all series. Unique in a
     registry.
@@ -67,6 +71,8 @@ class Guard(Machinery):
         bulkhead: Bulkhead | None = None,
         rate_limit: RateLimit | None = None,
         fallback: Fallback | None = None,
+        hedge: Hedge | None = None,
+        coalesce: Coalesce | None = None,
         operations: Sequence[str] = (),
         criticality: str = "default",
         description: str = "",
@@ -77,7 +83,7 @@ class Guard(Machinery):
         sleep: Callable[[float], None] = time.sleep,
         asleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        given = (breaker, retry, timeout, bulkhead, rate_limit, fallback)
+        given = (breaker, retry, timeout, bulkhead, rate_limit, fallback, hedge, coalesce)
         self.policies: dict[str, Any] = {k: v for k, v in zip(POLICIES, given, strict=True) if v is not None}
         check_guard(name, self.policies, operations, criticality, objectives, buckets)
         look_at(name, self.policies)
@@ -91,6 +97,7 @@ class Guard(Machinery):
         self.retry = retry
         self.timeout = timeout
         self.fallback = fallback
+        self.hedge = hedge
         self.lock = threading.RLock()
         self.registry = registry = registry if registry is not None else registries.default_registry
         self.report = Reporter(self, registry)
@@ -109,6 +116,8 @@ class Guard(Machinery):
         self.bulkhead = BulkheadState(bulkhead) if bulkhead else None
         failed = partial(self.report.failed, "fallback.key")
         self.stale = StaleStore(fallback, failed) if fallback and "stale" in modes else None
+        uncoalesced = partial(self.report.failed, "coalesce.key")
+        self.flights = Flights(coalesce, uncoalesced) if coalesce else None
         self.accounts = Accounts(self.ledger)
         self.counted = Counted()
         budget = retry.budget if retry else None

@@ -12,8 +12,10 @@ from typing import Any
 from seawall.resilience.breaker import Breaker
 from seawall.resilience.bulkhead import Bulkhead
 from seawall.resilience.checks import Checks
+from seawall.resilience.coalesce import Coalesce
 from seawall.resilience.description import Objectives
 from seawall.resilience.fallback import Fallback
+from seawall.resilience.hedge import Hedge
 from seawall.resilience.priorities import PRIORITIES
 from seawall.resilience.rate_limit import RateLimit
 from seawall.resilience.retry import Retry
@@ -27,6 +29,8 @@ POLICIES: dict[str, type] = {
     "bulkhead": Bulkhead,
     "rate_limit": RateLimit,
     "fallback": Fallback,
+    "hedge": Hedge,
+    "coalesce": Coalesce,
 }
 
 
@@ -58,6 +62,10 @@ def check_guard(
     if isinstance(retry, Retry):
         for unknown in set(retry.idempotent or ()) - set(operations or ("default",)):
             checks.fail("retry.idempotent", unknown, ", ".join(operations) or "default")
+    hedge = policies.get("hedge")
+    if isinstance(hedge, Hedge):
+        for unknown in set(hedge.operations or ()) - set(operations or ("default",)):
+            checks.fail("hedge.operations", unknown, ", ".join(operations) or "default")
     checks.one_of("criticality", criticality, PRIORITIES)
     if objectives is not None and not isinstance(objectives, Objectives):
         checks.fail("objectives", objectives, "an Objectives, or None")

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from seawall.resilience.callables import FUNCTION, awaitable, guarded, kind_of
-from seawall.resilience.hotpath import asynchronous, synchronous
 from seawall.resilience.unbegun import refuse_unbegun
 
 if TYPE_CHECKING:
@@ -50,11 +49,11 @@ class Guarding:
         op = self._operation()
         if kind_of(function) != FUNCTION:
             return cast("R", guarded(op, function)(*args, **kwargs))
-        result = synchronous(op, function)(*args, **kwargs)
+        result = op.functions(op, function)(*args, **kwargs)
         refuse_unbegun(op.dependency, function, result)
         return cast("R", result)
 
     async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Await a coroutine function, or a function that hands back an awaitable."""
         op = self._operation()
-        return cast("R", await asynchronous(op, awaitable(op, function))(*args, **kwargs))
+        return cast("R", await op.coroutines(op, awaitable(op, function))(*args, **kwargs))

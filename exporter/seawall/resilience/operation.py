@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.async_timeout import Expiries
 from seawall.resilience.breaker_state import OPEN
+from seawall.resilience.building import builders_of
 from seawall.resilience.detours import Handover
 from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
@@ -34,9 +35,10 @@ class Operation(Guarding):
     """
 
     __slots__ = (
-        "bad", "base", "bounds", "clock", "default", "dependency", "expiries", "first_limit", "guard",
-        "handover", "judge", "keep", "lane", "limiter", "name", "open_lane", "permits", "refuse_until",
-        "refused", "sampling", "slots", "slow_after", "sum_slot", "tick", "unwanted", "waiters", "watching",
+        "bad", "base", "bounds", "clock", "coroutines", "default", "dependency", "expiries", "first_limit",
+        "functions", "guard", "handover", "judge", "keep", "lane", "limiter", "name", "open_lane", "permits",
+        "refuse_until", "refused", "sampling", "slots", "slow_after", "sum_slot", "tick", "unwanted",
+        "waiters", "watching",
     )  # fmt: skip
 
     def __init__(self, guard: Guard, name: str) -> None:
@@ -74,6 +76,7 @@ class Operation(Guarding):
         )
         self.refused = lane.refused
         self.refuse_until = -inf
+        self.functions, self.coroutines = builders_of(self)
 
     def _operation(self) -> Operation:
         return self if self.handover is None else self.handover.target()

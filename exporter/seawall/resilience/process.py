@@ -45,6 +45,8 @@ def _begin_anew(guard: Guard) -> None:
         guard.bulkhead.clear()
     if guard.stale is not None:
         guard.stale.reset_lock()
+    if guard.flights is not None:
+        guard.flights.restart()
     if guard.breaker is not None:
         guard.breaker.forget(0)
         if guard.state == OPEN:

@@ -11,6 +11,7 @@ from types import FunctionType, MethodType
 from typing import Any, cast
 
 from seawall.resilience.fallback import Fallback
+from seawall.resilience.hedging import Hedged
 from seawall.resilience.stopwatch import Stopwatch
 
 #: (operation, function) of an answer.
@@ -23,7 +24,7 @@ def source_of(function: Callable[..., Any]) -> Hashable:
     Two closures of the same code are the same source only if what they captured is equal: the answer for one
     account must never be served for another. ``TypeError`` when something bound can't be hashed.
     """
-    if isinstance(function, Stopwatch):
+    if isinstance(function, Stopwatch | Hedged):
         return source_of(function.timed)
     if isinstance(function, partial):
         return source_of(function.func), function.args, tuple(sorted(function.keywords.items()))
@@ -35,6 +36,13 @@ def source_of(function: Callable[..., Any]) -> Hashable:
     bound = (function.__defaults__, tuple(sorted((function.__kwdefaults__ or {}).items())))
     # Equal code of two modules is one code object to Python; what it calls is found in their globals.
     return function.__code__, id(function.__globals__), bound, captured
+
+
+def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+    """What tells one question to a function from another; ``TypeError`` comes with the hashing of it."""
+    # 1, 1.0 and True are equal, and are three questions.
+    types = tuple([type(value) for value in (*args, *kwargs.values())])
+    return types, args, tuple(sorted(kwargs.items()))
 
 
 @dataclass(slots=True)
@@ -88,6 +96,4 @@ class StaleStore:
         whose = operation, source_of(function)
         if self.settings.key is not None:
             return whose, self.settings.key(*args, **kwargs)
-        # 1, 1.0 and True are equal, and are three questions.
-        types = tuple([type(value) for value in (*args, *kwargs.values())])
-        return whose, types, args, tuple(sorted(kwargs.items()))
+        return whose, arguments(args, kwargs)

@@ -185,6 +185,12 @@ RATE_LIMITER_AVAILABLE = _of(
     "seawall_rate_limiter_available_permits",
     "Permits that the rate limiter has left.",
 )
+HEDGES = _of(
+    "hedges", "seawall_hedges_total", "Further copies of calls that were late, by what became of them."
+)
+COALESCED_CALLS = _of(
+    "coalesced_calls", "seawall_coalesced_calls_total", "Calls that shared the execution of another."
+)
 POLICY_SETTING = Series(
     name="seawall_policy_setting",
     type="gauge",
@@ -230,7 +236,12 @@ SPAN_CALL = "seawall.call"
 SPAN_ATTEMPT = "seawall.attempt"
 SPAN_WAIT = "seawall.wait"
 SPAN_TRANSITION = "seawall.breaker.transition"
-SPANS = (SPAN_CALL, SPAN_ATTEMPT, SPAN_WAIT, SPAN_TRANSITION)
+SPANS = {
+    SPAN_CALL: "One call of an operation, with all its attempts and waits.",
+    SPAN_ATTEMPT: "One attempt: the dependency was asked. Child of the call.",
+    SPAN_WAIT: "Waiting for a retry, a place in the bulkhead, or a permit of the rate limit. Child of the call.",
+    SPAN_TRANSITION: "The breaker changed its state; linked to the calls that led to it.",
+}
 
 ATTR_DEPENDENCY = "seawall.dependency"
 ATTR_OPERATION = "seawall.operation"
@@ -241,17 +252,17 @@ ATTR_BREAKER_STATE = "seawall.breaker.state"
 ATTR_ATTEMPT_NUMBER = "seawall.attempt.number"
 ATTR_WAIT_REASON = "seawall.wait.reason"
 ATTR_ERROR_TYPE = "error.type"
-ATTRIBUTES = (
-    ATTR_DEPENDENCY,
-    ATTR_OPERATION,
-    ATTR_OUTCOME,
-    ATTR_CORRELATION_ID,
-    ATTR_ATTEMPTS,
-    ATTR_BREAKER_STATE,
-    ATTR_ATTEMPT_NUMBER,
-    ATTR_WAIT_REASON,
-    ATTR_ERROR_TYPE,
-)
+ATTRIBUTES = {
+    ATTR_DEPENDENCY: "Name of the guard.",
+    ATTR_OPERATION: "Operation of the guard; `default` when none is declared.",
+    ATTR_OUTCOME: "Outcome of the call, or of the attempt, as in the series.",
+    ATTR_CORRELATION_ID: "The request's id, as in its logs, its response header and its exemplars.",
+    ATTR_ATTEMPTS: "Attempts that the call took.",
+    ATTR_BREAKER_STATE: "State of the breaker when the call ended.",
+    ATTR_ATTEMPT_NUMBER: "Number of the attempt, from 1.",
+    ATTR_WAIT_REASON: "`retry`, `bulkhead` or `rate_limit`.",
+    ATTR_ERROR_TYPE: "Type of the exception; never its text.",
+}
 
 #: Log event of a request that was answered.
 LOG_REQUEST = "request.served"

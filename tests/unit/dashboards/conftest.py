@@ -37,6 +37,8 @@ def full(name: str, criticality: str = "critical") -> Json:
         bulkhead={"limit": 20, "max_queue": 5, "max_wait": 0.5},
         rate_limit={"rate": 100.0, "burst": 20, "max_wait": 0.1},
         fallback={"modes": ["stale", "default"], "stale_for": 300.0},
+        hedge={"delay": 0.1, "most": 1, "operations": None},
+        coalesce={"key": False},
     )
 
 
