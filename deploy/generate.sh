@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Brings dashboards/generated and alerts/generated in line with the reference service's policies.
+# Brings dashboards/generated and alerts/generated in line with the reference service's policies, and
+# docs/reference/telemetry.md with the catalog.
 # With --check nothing is written: it shows the differences and exits 1 when there are any.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +20,8 @@ for part in "$out"/bundle/*; do
     esac
 done
 
+.venv/bin/python -m seawall.telemetry.reference >"$out/telemetry.md"
+
 for area in dashboards alerts; do
     if [ "${1-}" = --check ]; then
         diff -ru "$area/generated" "$out/$area" || { echo "generate: $area/generated is out of date: make generate" >&2; exit 1; }
@@ -27,3 +30,9 @@ for area in dashboards alerts; do
         cp -R "$out/$area" "$area/generated"
     fi
 done
+
+if [ "${1-}" = --check ]; then
+    diff -u docs/reference/telemetry.md "$out/telemetry.md" || { echo "generate: docs/reference/telemetry.md is out of date: make generate" >&2; exit 1; }
+else
+    cp "$out/telemetry.md" docs/reference/telemetry.md
+fi

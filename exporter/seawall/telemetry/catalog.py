@@ -239,7 +239,7 @@ SPAN_TRANSITION = "seawall.breaker.transition"
 SPANS = {
     SPAN_CALL: "One call of an operation, with all its attempts and waits.",
     SPAN_ATTEMPT: "One attempt: the dependency was asked. Child of the call.",
-    SPAN_WAIT: "Waiting for a retry, a place in the bulkhead, or a permit of the rate limit. Child of the call.",
+    SPAN_WAIT: "Waiting for a retry, a place in the bulkhead, a permit of the limiter. Child of the call.",
     SPAN_TRANSITION: "The breaker changed its state; linked to the calls that led to it.",
 }
 

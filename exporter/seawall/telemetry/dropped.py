@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from seawall.telemetry.locks import CallLock
 
-#: Every (signal, reason) that can be counted; all exist at 0 from the start.
-REASONS = (
-    ("spans", "queue_full"),
-    ("spans", "export_failed"),
-    ("spans", "shutdown"),
-    ("logs", "rate_limited"),
-    ("logs", "write_failed"),
-    ("series", "guard_failed"),
-    ("series", "collector_failed"),
-)
+#: Every (signal, reason) that can be counted, and what was lost; all exist at 0 from the start.
+REASONS = {
+    ("spans", "queue_full"): "More spans ended than were sent; the newest are lost.",
+    ("spans", "export_failed"): "The collector refused them, or could not be reached in time.",
+    ("spans", "shutdown"): "Still in the queue when the time to shut down was over.",
+    ("logs", "rate_limited"): "More lines of one event and guard than are let through.",
+    ("logs", "write_failed"): "The stream could not be written: closed, or its disk is full.",
+    ("series", "guard_failed"): "A guard that could not be read is left out of a page.",
+    (
+        "series",
+        "collector_failed",
+    ): "A collector of the service's own raised, or its family can't be written.",
+    ("series", "worker_file"): "A file of another process could not be read; its last good numbers count.",
+    ("series", "folder"): "The folder of the processes could not be had; the last sums are shown.",
+    ("series", "no_room"): "No room in the folder: a guard counts for its own process alone.",
+}
 
 
 class Dropped:
