@@ -89,6 +89,7 @@ class Sums:
         breaker = self.guard.breaker
         assert breaker is not None
         assert 0 <= breaker.probes_out <= breaker.settings.half_open_permits
+        began = "closed" if breaker.settings.mode == "on" else breaker.settings.mode
         for state in BREAKER_STATES:
             here = self.now["breaker_state", state][0]
             assert here == (state == breaker.state)
@@ -96,7 +97,7 @@ class Sums:
                 self.now["breaker_transitions", *edge][0] for edge in TRANSITIONS if edge[1] == state
             )
             left = sum(self.now["breaker_transitions", *edge][0] for edge in TRANSITIONS if edge[0] == state)
-            assert entered - left == here - (state == "closed"), state
+            assert entered - left == here - (state == began), state
         recovered = self.now["breaker_transitions", "half_open", "closed"][0]
         recovered += self.now["breaker_transitions", "open", "closed"][0]
         assert self.count("breaker_recovery") == recovered
