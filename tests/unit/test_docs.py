@@ -15,7 +15,8 @@ from seawall.resilience import Breaker, ConfigurationError, lint
 
 TESTING = "docs/how-to/test-your-guards.md"
 COMPOSITION = "docs/explanation/composition.md"
-PAGES = ("README.md", "docs/tutorial.md", "docs/explanation/callables.md", COMPOSITION, TESTING)
+COPIES = "docs/explanation/hedging-and-coalescing.md"
+PAGES = ("README.md", "docs/tutorial.md", "docs/explanation/callables.md", COMPOSITION, COPIES, TESTING)
 
 
 def blocks(page: Path) -> list[str]:
@@ -63,6 +64,11 @@ def test_the_tutorials_error_is_the_real_one(root: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Breaker(failure_ratio=1.5, minimum_calls=80, window_calls=50)
     assert str(caught.value) in (root / "docs/tutorial.md").read_text(encoding="utf-8")
+
+
+def test_what_is_said_of_hedges_and_shared_calls_is_so(root: Path) -> None:
+    for source in blocks(root / COPIES):
+        exec(compile(source, COPIES, "exec"), {"__name__": "example"})
 
 
 def test_what_is_said_of_callables_is_so(root: Path) -> None:

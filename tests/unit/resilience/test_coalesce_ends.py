@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -14,10 +13,8 @@ from tests.unit.resilience.crowds import Crowd, guarded
 
 from seawall.resilience import (
     Bulkhead,
-    Coalesce,
     Fallback,
     Guard,
-    Registry,
     TimedOut,
     Timeout,
 )
@@ -229,38 +226,3 @@ def test_a_child_does_not_wait_for_whoever_flew_in_the_parent(crowd: Crowd) -> N
     forked.set()
     thread.join(10)
     assert os.waitstatus_to_exitcode(status) == 0
-
-
-def test_threads_by_the_hundred() -> None:
-    """Whatever the order: each call gets its own question's answer and is counted once."""
-    b = Guard("bank", coalesce=Coalesce(), bulkhead=Bulkhead(limit=100), registry=Registry("t"))
-    runs: list[int] = []
-    wrong: list[Any] = []
-
-    @b
-    def double(n: int) -> int:
-        runs.append(n)
-        return 2 * n
-
-    def many(seed: int) -> None:
-        for i in range(200):
-            n = (seed + i) % 3
-            if (got := double(n)) != 2 * n:
-                wrong.append((n, got))
-
-    threads = [threading.Thread(target=many, args=(seed,)) for seed in range(50)]
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-    finally:
-        sys.setswitchinterval(before)
-    assert wrong == []
-    reading, at = b.read(), b.ledger.layout.at
-    assert reading[at("calls", "default", "success")] == 10_000
-    assert reading[at("attempts", "default", "success")] == len(runs)
-    assert reading[at("coalesced_calls", "default")] == 10_000 - len(runs)
-    assert reading[at("bulkhead_in_flight")] == 0
