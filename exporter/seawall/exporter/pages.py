@@ -41,8 +41,11 @@ def overall(guards: Iterable[Guard]) -> Status:
 
 
 def is_vital(guard: Guard) -> bool:
-    """Whether the service has nothing to answer with when this dependency is gone."""
-    return guard.criticality == "critical" and "fallback" not in guard.policies
+    """Whether the service has nothing to answer with when this dependency is gone.
+
+    One member of a family never is: there are others, and keys come with requests.
+    """
+    return guard.criticality == "critical" and "fallback" not in guard.policies and not guard.family
 
 
 def resilience(registry: Registry) -> Document:

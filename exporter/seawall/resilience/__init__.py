@@ -24,6 +24,7 @@ from seawall.resilience.errors import (
     TimedOut,
 )
 from seawall.resilience.fallback import Fallback
+from seawall.resilience.family import Family
 from seawall.resilience.guard import Guard
 from seawall.resilience.hedge import Hedge
 from seawall.resilience.lint import PolicyWarning
@@ -44,6 +45,7 @@ __all__ = [
     "Coalesce",
     "ConfigurationError",
     "Fallback",
+    "Family",
     "Guard",
     "Hedge",
     "Objectives",

@@ -46,6 +46,10 @@ class Accounts:
             self.mean_attempt = (seconds - self._asked_before[1]) / (count - self._asked_before[0])
         self._asked_before = (count, seconds)
 
+    def start_over(self) -> None:
+        """What the ledger has by now was counted by others: no attempt of it is to be learnt from."""
+        self._asked_before = self._attempts()
+
     def count_avoided(self, calls: float = 0) -> None:
         """Credit rejected calls at the mean time they would have waited: these, and those at the lane."""
         refused = self._refused()

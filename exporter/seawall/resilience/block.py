@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Travel = Generator[Step, Answer, Answer]
 
+#: Of all guards: a context never forgets a variable, so that one for each guard would outlive the guards.
+_open: ContextVar[tuple[Block, ...]] = ContextVar("seawall_blocks", default=())
+
 
 class Block:
     """One attempt of one operation, from its admission to its end: ``with Block(op):``, once.
@@ -136,12 +139,16 @@ class Blocks:
     no open block, the one entered last anywhere is ended: each leaving ends one block, no permit is lost.
     """
 
-    __slots__ = ("_entered", "_guard", "_open")
+    __slots__ = ("_entered", "_guard")
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._open: ContextVar[tuple[Block, ...]] = ContextVar("seawall_blocks", default=())
         self._entered: dict[Block, None] = {}
+
+    @property
+    def any(self) -> bool:
+        """Whether a block is open."""
+        return bool(self._entered)
 
     def enter(self) -> None:
         """Be admitted, or raise why not."""
@@ -168,12 +175,13 @@ class Blocks:
 
     def _push(self, block: Block) -> None:
         self._entered[block] = None
-        self._open.set((*self._open.get(), block))
+        _open.set((*_open.get(), block))
 
     def _pop(self) -> Block:
-        here = [block for block in self._open.get() if block.open]
-        block = here.pop() if here else next(reversed(self._entered))
-        self._open.set(tuple(here))
+        here = [block for block in _open.get() if block.open]
+        mine = [block for block in here if block in self._entered]
+        block = mine[-1] if mine else next(reversed(self._entered))
+        _open.set(tuple(other for other in here if other is not block))
         del self._entered[block]
         return block
 

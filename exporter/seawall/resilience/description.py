@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seawall.resilience.checks import Checks
 
 if TYPE_CHECKING:
+    from seawall.resilience.family import Family
     from seawall.resilience.guard import Guard
 
 SCHEMA = "seawall.policies/1"
@@ -53,7 +54,7 @@ def describe(guard: Guard) -> dict[str, Any]:
     return part | {"hash": digest(part)}
 
 
-def document(service: str, guards: Iterable[Guard]) -> dict[str, Any]:
+def document(service: str, guards: Iterable[Guard | Family]) -> dict[str, Any]:
     """The whole document; its hash changes when any setting of any guard does."""
     parts = [guard.describe() for guard in sorted(guards, key=lambda g: g.name)]
     return {"schema": SCHEMA, "service": service, "hash": digest([service, parts]), "guards": parts}

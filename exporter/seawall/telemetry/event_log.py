@@ -13,6 +13,8 @@ from seawall.telemetry import catalog
 from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.locks import CallLock
 
+#: Allowances that are kept before those are dropped that are as good as new.
+MOST_KEPT = 4096
 #: ``at`` is the guard's monotonic clock, of no use beside the line's own time.
 _FIELDS = {kind: tuple(f.name for f in fields(kind) if f.name != "at") for kind in EVENT_TYPES}
 _WARNINGS = frozenset({"RetryExhausted", "BudgetExhausted", "TimeoutExceeded", "CallFailed"})
@@ -73,6 +75,8 @@ class EventLog:
         with self._lock:
             left = self._allowances.get((name, dependency))
             if left is None:
+                if len(self._allowances) >= MOST_KEPT:
+                    self._forget(now)
                 left = self._allowances[name, dependency] = _Allowance(self._burst, now)
             left.tokens = min(self._burst, left.tokens + (now - left.at) * self._per_second)
             left.at = now
@@ -82,6 +86,14 @@ class EventLog:
             left.tokens -= 1
             suppressed, left.suppressed = left.suppressed, 0
             return suppressed
+
+    def _forget(self, now: float) -> None:
+        """Drop the allowances that are as good as new: guards of a family come and go."""
+        self._allowances = {
+            key: left
+            for key, left in self._allowances.items()
+            if left.suppressed or left.tokens + (now - left.at) * self._per_second < self._burst
+        }
 
 
 def _is_warning(event: Event) -> bool:

@@ -34,6 +34,8 @@ class SpanEvents:
         """Keep the context of a failed attempt for the links of a transition that may follow."""
         kept = self._failed.get(dependency)
         if kept is None:
+            for name in [name for name in self._failed if self._registry.get(name) is None]:
+                self._failed.pop(name, None)
             kept = self._failed.setdefault(dependency, deque(maxlen=LINKS))
         kept.append(context)
 
