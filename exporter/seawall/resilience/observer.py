@@ -24,7 +24,7 @@ class Watch(Protocol):
     def attempt_ended(self, outcome: str, error: str, slot: int, seconds: float) -> None: ...
 
     def wait_started(self, reason: str) -> None:
-        """``reason``: ``retry``, ``bulkhead`` or ``rate_limit``."""
+        """``reason``: ``retry``, ``bulkhead``, ``rate_limit`` or ``coalesce``."""
 
     def wait_ended(self) -> None: ...
 
