@@ -1,0 +1,57 @@
+"""Pure states that are given other settings, number by number."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.resilience.bench import Bench, fails
+
+from seawall.resilience import Retry, RetryThrottle
+from seawall.resilience.rate_limit import RateLimit
+from seawall.resilience.sliding_window import SlidingWindowState
+from seawall.resilience.window import Window
+
+
+def test_a_time_window_keeps_its_marks_when_its_seconds_change() -> None:
+    window = Window(calls=3, seconds=10.0)
+    for now, lane in ((0.0, 0), (1.0, 6), (2.0, 8), (3.0, 8)):
+        window.pass_time(now, lane)
+    window.record(8, failed=True, slow=False, error="A")
+    window.resize(3, 20.0, 11.0, 9)
+    assert list(window._marks) == [(1.0, 0), (2.0, 2), (3.0, 2), (4.0, 4), (11.0, 4)]
+    assert list(window.failures) == [(3, "A")]
+    assert window.size(11.0, 9) == 4
+    assert window.size(23.0, 9) == 2
+    assert window.size(24.0, 9) == 0
+    assert list(window.failures) == []
+
+
+def test_a_time_window_that_becomes_one_of_calls_forgets_its_marks() -> None:
+    window = Window(calls=3, seconds=10.0)
+    for now, lane in ((0.0, 0), (1.0, 6)):
+        window.pass_time(now, lane)
+    window.resize(4, None, 2.0, 6)
+    assert (window.calls, window.seconds, list(window._marks)) == (4, None, [])
+    assert window.size(2.0, 6) == 4
+
+
+def test_a_sliding_window_keeps_its_log() -> None:
+    state = SlidingWindowState(RateLimit(rate=2, burst=2, kind="sliding_window"))
+    state.take(0.0)
+    state.take(0.5)
+    state.reconfigure(RateLimit(rate=0.5, burst=3, kind="sliding_window"), 0.75)
+    assert (state.window, state.settings.burst, state.available(0.75)) == (6.0, 3, 1.0)
+    assert (state.available(5.99), state.available(6.0), state.available(6.5)) == (1.0, 2.0, 3.0)
+
+
+def test_a_retry_account_keeps_its_balance_and_names_its_new_settings() -> None:
+    throttle = RetryThrottle(max_tokens=4, token_ratio=0.5)
+    b = Bench("sync", retry=Retry(attempts=1, budget=throttle))
+    b(fails(ConnectionError()))
+    account = b.guard.budget
+    assert account is not None
+    b(lambda: 1)
+    other = RetryThrottle(max_tokens=8, token_ratio=1)
+    account.reconfigure(other, b.clock())
+    assert account._pool.settings == account._pool.state.settings == other
+    assert account._pool.state.tokens == 7.0  # type: ignore[union-attr]
+    assert account.remaining_ratio(b.clock()) == pytest.approx(0.75)
