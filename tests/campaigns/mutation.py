@@ -151,8 +151,8 @@ def report(found: dict[str, dict[str, str]], survivors: list[Survivor], command:
         " the change. The tool leaves decorated functions (properties, context managers), defaults of"
         " settings and constants of modules alone. A time-out is a change that was noticed.",
         "",
-        "| module | mutants | killed | timeout | survived | of these equivalent | score |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| module | mutants | not run | killed | timeout | survived | of these equivalent | score |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
         *rows,
         _row("**all**", total),
         "",
@@ -185,7 +185,7 @@ def _score(counts: Counter[str]) -> float:
 
 
 def _row(name: str, counts: Counter[str]) -> str:
-    numbers = (f"{counts[fate]:,}" for fate in ("all", "killed", "timeout", "survived", "same"))
+    numbers = (f"{counts[fate]:,}" for fate in ("all", "open", "killed", "timeout", "survived", "same"))
     return f"| {name} | {' | '.join(numbers)} | {_score(counts):.1%} |"
 
 
