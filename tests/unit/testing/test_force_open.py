@@ -125,7 +125,8 @@ def test_its_ways_are_edges_and_are_told_and_counted(bench: Callable[..., Bench]
     b = bench(breaker=SMALL)
     b(fails(ConnectionError()), times=4)
     with force_open(b.guard):
-        pass
+        told = b.events.of(Transition)[-1]
+        assert (told.to_state, told.operation) == ("forced_open", "")
     moves = [(t.from_state, t.to_state) for t in b.events.of(Transition)]
     assert set(moves) <= set(TRANSITIONS)
     assert [t.reason for t in b.events.of(Transition)][1:] == ["force_open"] + ["force_open ended"] * 2
