@@ -16,7 +16,10 @@ from seawall.resilience import Breaker, ConfigurationError, lint
 TESTING = "docs/how-to/test-your-guards.md"
 COMPOSITION = "docs/explanation/composition.md"
 COPIES = "docs/explanation/hedging-and-coalescing.md"
-PAGES = ("README.md", "docs/tutorial.md", "docs/explanation/callables.md", COMPOSITION, COPIES, TESTING)
+TIMEOUTS = "docs/explanation/timeouts.md"
+PAGES = (
+    "README.md", "docs/tutorial.md", "docs/explanation/callables.md", COMPOSITION, COPIES, TESTING, TIMEOUTS
+)  # fmt: skip
 
 
 def blocks(page: Path) -> list[str]:
@@ -91,6 +94,16 @@ def test_what_is_said_of_composition_is_so(root: Path) -> None:
     table = page.read_text(encoding="utf-8").partition("| looked at |")[2]
     named = " ".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
     assert set(re.findall(r"`(\w+)`", named)) == rules
+
+
+def test_what_is_said_of_timeouts_is_so(root: Path) -> None:
+    text = (root / TIMEOUTS).read_text(encoding="utf-8")
+    shown = ["", *re.findall(r"\n\n```\n(.*?)```", text, re.DOTALL), ""]
+    for source, output in zip(blocks(root / TIMEOUTS), shown, strict=True):
+        done = subprocess.run(
+            [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, output, "")
 
 
 @pytest.mark.parametrize("page", PAGES)

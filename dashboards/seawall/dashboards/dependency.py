@@ -85,7 +85,11 @@ def _latency(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
         whole,
         latency.of_attempts(a, options, timed=timed, slow=facts.slow_calls),
     ]
-    return (*panels, latency.timeouts(a, options)) if timed else tuple(panels)
+    if timed:
+        panels.append(latency.timeouts(a, options))
+    if facts.has("timeout_threads"):
+        panels.append(latency.abandoned_threads(a, options))
+    return tuple(panels)
 
 
 def _retries(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:

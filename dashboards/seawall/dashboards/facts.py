@@ -46,6 +46,8 @@ def read(document: Mapping[str, Any]) -> Facts:
     present = {name for each in policies for name in each}
     if any((each.get("retry") or {}).get("budget") for each in policies):
         present.add("retry_budget")
+    if any((each.get("timeout") or {}).get("threads") for each in policies):
+        present.add("timeout_threads")
     goals = [guard.get("objectives") or {} for guard in guards]
     found = {guard.get("criticality") for guard in guards}
     return Facts(

@@ -21,6 +21,7 @@ from seawall.resilience.errors import (
     Rejected,
     ResilienceError,
     RetryBudgetExhausted,
+    ThreadsBusy,
     TimedOut,
 )
 from seawall.resilience.fallback import Fallback
@@ -61,6 +62,7 @@ __all__ = [
     "RetryBudgetExhausted",
     "RetryRule",
     "RetryThrottle",
+    "ThreadsBusy",
     "TimedOut",
     "Timeout",
     "priority",

@@ -16,7 +16,7 @@ from seawall.resilience.attempt import Answer
 from seawall.resilience.errors import TimedOut
 
 if TYPE_CHECKING:
-    from seawall.resilience.guard import Guard
+    from seawall.resilience.operation import Operation
 
 _PRUNE = 256
 
@@ -91,7 +91,7 @@ class Expiries:
             queue.popleft()
 
 
-def expired(guard: Guard, expiry: Expiry, answer: Answer | None) -> Answer | None:
+def expired(op: Operation, expiry: Expiry, answer: Answer | None) -> Answer | None:
     """What a call whose time was over came to: a cancellation that is ours becomes :class:`TimedOut`.
 
     That of anyone else stays what it is, and so does a result that came all the same.
@@ -100,6 +100,5 @@ def expired(guard: Guard, expiry: Expiry, answer: Answer | None) -> Answer | Non
     ours = task.uncancel() <= expiry[CANCELLING]
     if answer is None or not ours or not isinstance(answer[1], asyncio.CancelledError):
         return answer
-    assert guard.timeout is not None
-    limit, scope = guard.timeout.first
-    return False, TimedOut(guard.name, scope, limit)
+    limit, scope = op.limits.first
+    return False, TimedOut(op.dependency, scope, limit)

@@ -38,6 +38,8 @@ class Attempts:
         "function",
         "given",
         "kwargs",
+        "late_after",
+        "limits",
         "op",
         "outer",
         "started",
@@ -56,6 +58,8 @@ class Attempts:
         self.started = op.clock()
         self.outer = alive(current.get())
         self.given = rest_of(self.outer)
+        self.limits = op.limits
+        self.late_after = op.slow_after
         self.watch: Watch | None = None
 
     def attempt(self) -> Generator[Step, Answer, tuple[Answer, str]]:
@@ -186,7 +190,7 @@ class Attempts:
         """Count one attempt in the ledger and in the breaker. The outcome of an attempt of the ledger."""
         op, guard = self.op, self.op.guard
         error = "" if ok else type(value).__name__
-        outcome = "slow" if seconds > op.slow_after else "success"
+        outcome = "slow" if seconds > self.late_after else "success"
         if ok and op.bad is not None and op.bad(value):
             error, outcome = "result", "failure"
         refused_below = not ok and guard.refused_below(value)
@@ -219,26 +223,26 @@ class Attempts:
 
     def rest(self) -> float | None:
         """Seconds left of the total and of the inherited deadline."""
-        rest = rest_of(self.outer)
-        timeout = self.op.guard.timeout
-        if timeout is not None and timeout.total is not None:
-            rest = min(rest, self.started + timeout.total - self.op.clock())
+        rest, total = rest_of(self.outer), self.limits.total
+        if total is not None:
+            rest = min(rest, self.started + total - self.op.clock())
         return None if rest == inf else rest
 
     def _limit(self) -> tuple[float | None, str]:
-        """(seconds, scope) that bound an attempt that begins now. A guard without a timeout sets none."""
-        timeout = self.op.guard.timeout
-        if timeout is None:
+        """(seconds, scope) that bound an attempt that begins now; no seconds where no timeout is set."""
+        if not self.limits.bounded:
             return None, ""
-        rest = self.rest()
-        if timeout.attempt is not None and (rest is None or timeout.attempt <= rest):
-            return timeout.attempt, "attempt"
-        return rest, "total"
+        attempt, rest = self.limits.of_attempt(self.args, self.kwargs), self.rest()
+        limit, scope = rest, "total"
+        if attempt is not None and (rest is None or attempt <= rest):
+            limit, scope = attempt, "attempt"
+        if limit is not None:
+            self.late_after = min(self.op.slow_after, limit)
+        return limit, scope
 
     def _total(self) -> float:
         """Seconds that this call had when it began."""
-        timeout = self.op.guard.timeout
-        own = timeout.total if timeout is not None and timeout.total is not None else inf
+        own = inf if self.limits.total is None else self.limits.total
         return max(0.0, min(own, self.given))
 
     def _timed_out(self, scope: str, limit: float) -> TimedOut:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from asyncio import Timeout, timeout
 from collections.abc import Generator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.attempt import ATTEMPT, SLEEP, Answer, Step
 from seawall.resilience.building import refuse_parts
@@ -186,6 +186,11 @@ class Blocks:
         return block
 
 
-def block_of(op: Operation) -> Block:
-    """A block under this operation, not yet entered."""
-    return Block(Journey(op._operation(), block_of, (), {}))
+def block_of(
+    op: Operation, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None
+) -> Block:
+    """A block under this operation, not yet entered. ``args``, ``kwargs``: of whoever made it, if anyone."""
+    journey = Journey(op._operation(), block_of, args or (), kwargs or {})
+    if args is None:
+        journey.limits = journey.limits.fixed
+    return Block(journey)

@@ -132,7 +132,7 @@ def _context(op: Operation, function: Callable[..., Any]) -> Callable[..., Any]:
     @contextmanager
     def call(*args: Any, **kwargs: Any) -> Generator[Any]:
         manager = function(*args, **kwargs)
-        with block_of(op), manager as value:
+        with block_of(op, args, kwargs), manager as value:
             yield value
 
     return call
@@ -142,7 +142,7 @@ def _async_context(op: Operation, function: Callable[..., Any]) -> Callable[...,
     @asynccontextmanager
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
         manager = function(*args, **kwargs)
-        async with block_of(op), manager as value:
+        async with block_of(op, args, kwargs), manager as value:
             yield value
 
     return call

@@ -70,12 +70,12 @@ def _order(guard: Guard) -> list[str]:
     present = {
         "coalesce": guard.flights is not None,
         "fallback": guard.fallback is not None,
-        "total_timeout": timeout is not None and timeout.total is not None,
+        "total_timeout": timeout is not None and timeout.sets("total"),
         "retry": guard.retry is not None,
         "breaker": guard.breaker is not None,
         "rate_limit": guard.limiter is not None,
         "bulkhead": guard.bulkhead is not None,
-        "attempt_timeout": timeout is not None and timeout.attempt is not None,
+        "attempt_timeout": timeout is not None and timeout.sets("attempt"),
         "hedge": guard.hedge is not None,
     }
     return [name for name, there in present.items() if there]

@@ -97,6 +97,14 @@ class RateLimited(Rejected):
     status = 429
 
 
+class ThreadsBusy(Rejected):
+    """All worker threads of the guard's ``Timeout`` are taken: by calls, or by what they left behind."""
+
+    message_key = "resilience.threads_busy"
+    user_message = "The service is busy. Please try again shortly."
+    title = "Busy"
+
+
 class RetryBudgetExhausted(Rejected):
     """A retry was due and the budget had none left; only where no exception of the dependency is at hand."""
 

@@ -73,6 +73,7 @@ FIELDS = (
     Field("retry_delay_seconds", "counter", ("operation",), "retry"),
     Field("retry_budget_remaining", "gauge", (), "retry_budget", "min"),
     Field("timeouts", "counter", ("operation", "scope"), "timeout"),
+    Field("timeout_abandoned", "gauge", (), "timeout_threads"),
     Field("degradations", "counter", ("operation", "mode", "outcome"), "fallback"),
     Field("stale_age", "histogram", (), "stale"),
     Field("bulkhead_in_flight", "gauge", (), "bulkhead"),
@@ -90,6 +91,7 @@ REJECTIONS = {
     "breaker": (("breaker", "open"), ("breaker", "half_open"), ("breaker", "forced_open")),
     "bulkhead": (("bulkhead", "full"), ("bulkhead", "queue_full"), ("bulkhead", "wait_exceeded")),
     "rate_limit": (("rate_limit", "exceeded"),),
+    "timeout_threads": (("timeout", "threads_busy"),),
 }
 
 

@@ -39,7 +39,7 @@ def generator(op: Operation, function: Callable[..., Generator[Any, Any, Any]]) 
 
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         inner = function(*args, **kwargs)
-        iteration = Iteration(op, function)
+        iteration = Iteration(op, function, args, kwargs)
         iteration.admit()
         sent: Any = None
         thrown: BaseException | None = None
@@ -70,7 +70,7 @@ def async_generator(op: Operation, function: Callable[..., AsyncGenerator[Any, A
 
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         inner = function(*args, **kwargs)
-        iteration = Iteration(op, function)
+        iteration = Iteration(op, function, args, kwargs)
         await iteration.aadmit()
         sent: Any = None
         thrown: BaseException | None = None
@@ -116,8 +116,10 @@ class Iteration(Block):
 
     __slots__ = ("_context", "_laid", "_own", "_paused_at", "_steps", "_tokens")
 
-    def __init__(self, op: Operation, function: Callable[..., Any]) -> None:
-        self._steps = _Steps(op._operation(), function, (), {})
+    def __init__(
+        self, op: Operation, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._steps = _Steps(op._operation(), function, args, kwargs)
         self._steps.away = 0.0
         super().__init__(self._steps)
         self._context = copy_context()

@@ -39,6 +39,7 @@ from seawall.resilience.stale import StaleStore
 from seawall.resilience.timeout import Timeout
 from seawall.resilience.verdict import Verdicts
 from seawall.resilience.window import MARKS
+from seawall.resilience.worker_threads import WorkerThreads
 
 #: Seconds between two rounds of housekeeping, run by the first call that finds it due.
 SLICE = 1.0
@@ -107,9 +108,13 @@ class Guard(Machinery):
         self.heed(breaker)
         self.operations = tuple(operations) or ("default",)
         modes = fallback.modes if fallback else ()
-        extra = [
-            x for x, there in (("stale", "stale" in modes), ("retry_budget", retry and retry.budget)) if there
-        ]
+        threads = timeout.threads if timeout else None
+        maybe = (
+            ("stale", "stale" in modes),
+            ("retry_budget", retry and retry.budget),
+            ("timeout_threads", threads),
+        )
+        extra = [x for x, there in maybe if there]
         present = (*self.policies, *extra)
         stale_for = fallback.stale_for if fallback else None
         self.ledger = Ledger(layout_of(self.operations, present, modes, tuple(buckets), stale_for))
@@ -117,6 +122,7 @@ class Guard(Machinery):
         self.breaker = BreakerState(breaker, entered_at=self.began) if breaker else None
         self.limiter = limiter_of(rate_limit) if rate_limit else None
         self.bulkhead = BulkheadState(bulkhead) if bulkhead else None
+        self.workers = WorkerThreads(threads, f"seawall {name}") if threads else None
         failed = partial(self.report.failed, "fallback.key")
         self.stale = StaleStore(fallback, failed) if fallback and "stale" in modes else None
         uncoalesced = partial(self.report.failed, "coalesce.key")

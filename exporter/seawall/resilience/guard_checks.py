@@ -71,6 +71,10 @@ def check_guard(
     if isinstance(hedge, Hedge):
         for unknown in set(hedge.operations or ()) - set(operations or ("default",)):
             checks.fail("hedge.operations", unknown, ", ".join(operations) or "default")
+    timeout = policies.get("timeout")
+    if isinstance(timeout, Timeout):
+        for unknown in set(timeout.by_operation) - set(operations or ("default",)):
+            checks.fail("timeout.by_operation", unknown, ", ".join(operations) or "default")
     checks.one_of("criticality", criticality, PRIORITIES)
     if objectives is not None and not isinstance(objectives, Objectives):
         checks.fail("objectives", objectives, "an Objectives, or None")

@@ -25,6 +25,7 @@ from seawall.resilience.drivers import adrive, drive
 from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
 from seawall.resilience.journey import Journey
+from seawall.resilience.on_threads import journeyed
 from seawall.resilience.rate_limit import RateLimitState
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
         if expiry is not None:
             expiry[TASK] = None
             if expiry[FIRED] is not None:
-                answer = expired(op.guard, expiry, answer)
+                answer = expired(op, expiry, answer)
         if answer is None:
             bucket = base if took <= first_bound else base + bisect_left(bounds, took)
             plain = op.lane == lane and took <= slow_after and began <= op.tick
@@ -263,7 +264,7 @@ def _divert(
     """Leave the lane before anything was asked."""
     if op.sampling:
         return aside(op, function, args, kwargs, synchronous)
-    return drive(op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs)
+    return journeyed(op, function, args, kwargs)
 
 
 async def _adivert(

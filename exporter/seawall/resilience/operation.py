@@ -16,6 +16,7 @@ from seawall.resilience.guarding import Guarding
 from seawall.resilience.ledger import GIL
 from seawall.resilience.rate_limit import RateLimitState
 from seawall.resilience.stopwatch import Stopwatch
+from seawall.resilience.timeout import UNBOUNDED
 
 if TYPE_CHECKING:
     from seawall.resilience.guard import Guard
@@ -28,7 +29,8 @@ class Operation(Guarding):
     """One operation of a guard: a decorator, and ``call`` / ``acall``. Its attributes are what the lane
     reads.
 
-    ``lane`` is the breaker's epoch while successes may take the fast lane, else 0. ``open_lane`` is the same,
+    ``lane`` is the breaker's epoch while successes may take the fast lane, else 0, as it ever is where calls
+    have limits of their own or run on worker threads (not ``on_lane``). ``open_lane`` is the same,
     but 0 too while someone is to be asked first: an observer, or the sampling of the guard's own cost.
     Before ``refuse_until`` a call is sent away at once, after ``tick`` housekeeping is due (guard's clock).
     ``sampling``: calls are sent aside (``detours.py``), the next one to be timed, or all to a ``handover``.
@@ -36,9 +38,9 @@ class Operation(Guarding):
 
     __slots__ = (
         "bad", "base", "bounds", "clock", "coroutines", "default", "dependency", "expiries", "first_limit",
-        "functions", "guard", "handover", "judge", "keep", "lane", "limiter", "name", "open_lane", "permits",
-        "refuse_until", "refused", "sampling", "slots", "slow_after", "sum_slot", "tick", "unwanted",
-        "waiters", "watching",
+        "functions", "guard", "handover", "judge", "keep", "lane", "limiter", "limits", "name", "on_lane",
+        "open_lane", "permits", "refuse_until", "refused", "sampling", "slots", "slow_after", "sum_slot",
+        "tick", "unwanted", "waiters", "watching",
     )  # fmt: skip
 
     def __init__(self, guard: Guard, name: str) -> None:
@@ -60,7 +62,10 @@ class Operation(Guarding):
         self.permits = guard.bulkhead.permits if guard.bulkhead else None
         self.waiters = guard.bulkhead.waiters if guard.bulkhead else None
         self.keep = guard.stale.keep if guard.stale else None
-        self.first_limit: float | None = guard.timeout.first[0] if guard.timeout else None
+        timeout = guard.timeout
+        self.limits = timeout.limits(name, guard.report.failed) if timeout else UNBOUNDED
+        self.on_lane = self.limits.ask is None and guard.workers is None
+        self.first_limit: float | None = self.limits.first[0] if self.limits.bounded else None
         self.expiries = Expiries(self.first_limit or inf, guard.clock)
         breaker = guard.breaker
         self.bad = guard.report.safely(breaker.settings.record_result) if breaker else None
@@ -69,7 +74,8 @@ class Operation(Guarding):
         self.unwanted = guard.report.safely(retry.on_result) if retry and repeats else None
         self.judge = _either(self.bad, self.unwanted)
         slow = breaker.settings.slow_after if breaker and breaker.settings.slow_after else inf
-        self.slow_after = min(slow, self.first_limit or inf)
+        # Where each call has its own limit, its journey knows what is late.
+        self.slow_after = slow if self.limits.ask else min(slow, self.first_limit or inf)
         fallback = guard.fallback
         self.default = (
             fallback.default if fallback is not None and fallback.modes[0] == "default" else MISSING
@@ -92,8 +98,8 @@ class Operation(Guarding):
 
     def shift(self, lane: int, ask: Callable[[], bool] | None) -> None:
         """Set the lane, and who is to be asked before it is taken. Caller holds the guard's lock."""
-        self.lane = lane
-        self.open_lane = 0 if ask or self.sampling else lane
+        self.lane = lane if self.on_lane else 0
+        self.open_lane = 0 if ask or self.sampling else self.lane
         self.watching = ask or _nobody
         self.refuse_until = self._refuse_until()
 

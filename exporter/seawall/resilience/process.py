@@ -53,6 +53,8 @@ def _begin_anew(guard: Guard) -> None:
             timer.of_process.note(guard, guard.breaker.open_until)
     if guard.budget is not None:
         guard.budget.restart()
+    if guard.workers is not None:
+        guard.workers.restart()
     for op in guard.declared():
         op.slots = guard.ledger.slots
         op.tick = -inf

@@ -61,6 +61,8 @@ def read(guard: Guard) -> tuple[list[float], int]:
         if guard.bulkhead is not None:
             out[at["bulkhead_in_flight"]] = guard.bulkhead.in_flight
             out[at["bulkhead_queued"]] = len(guard.bulkhead.waiters)
+        if guard.workers is not None:
+            out[at["timeout_abandoned"]] = len(guard.workers.abandoned)
         if guard.limiter is not None:
             out[at["rate_limiter_available"]] = guard.limiter.available(now)
         return out, version

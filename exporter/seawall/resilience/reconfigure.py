@@ -8,7 +8,7 @@ what        what stays
 ==========  ==============================================================================================
 breaker     state, epoch, window as far as the new one reaches; what is open stays open as long as it was to
 retry       the balance of the budget; a budget that is shared by name can't be changed
-timeout     calls that have begun end by the limits that they began with, or by the new ones
+timeout     calls that have begun end by the limits that they began with. ``threads`` can't be changed
 bulkhead    calls inside and queued; a lower limit holds as soon as enough of them have left
 rate_limit  permits that were left: a larger burst fills at the rate. ``kind`` can't be changed
 ==========  ==============================================================================================
@@ -83,6 +83,10 @@ def _check_kinds(guard: Guard, changes: Mapping[str, Any], checks: Checks) -> No
     """What can't become another, though it would be a legal setting."""
     if "rate_limit" in changes:
         checks.one_of("rate_limit.kind", changes["rate_limit"].kind, [guard.policies["rate_limit"].kind])
+    if "timeout" in changes:
+        threads = guard.policies["timeout"].threads
+        if changes["timeout"].threads != threads:
+            checks.fail("timeout.threads", changes["timeout"].threads, f"{threads}")
     if "retry" in changes:
         old, new = guard.policies["retry"].budget, changes["retry"].budget
         shared = any(budget is not None and budget.name is not None for budget in (old, new))

@@ -158,6 +158,11 @@ RETRY_BUDGET_REMAINING = _of(
     unit="ratio",
 )
 TIMEOUTS = _of("timeouts", "seawall_timeouts_total", "Timeouts by scope: one attempt, or the whole call.")
+TIMEOUT_ABANDONED = _of(
+    "timeout_abandoned",
+    "seawall_timeout_abandoned_threads",
+    "Worker threads whose caller timed out and whose function has not returned yet.",
+)
 DEGRADATIONS = _of(
     "degradations", "seawall_degradations_total", "Fallbacks by mode, and whether they served an answer."
 )

@@ -33,7 +33,7 @@ def full(name: str, criticality: str = "critical") -> Json:
         criticality,
         breaker={"failure_ratio": 0.5, "window_calls": 100, "minimum_calls": 10, "slow_after": 0.5},
         retry={"attempts": 3, "budget": {"ratio": 0.2}},
-        timeout={"attempt": 1.0, "total": 5.0},
+        timeout={"attempt": 1.0, "total": 5.0, "threads": 4},
         bulkhead={"limit": 20, "max_queue": 5, "max_wait": 0.5},
         rate_limit={"rate": 100.0, "burst": 20, "max_wait": 0.1},
         fallback={"modes": ["stale", "default"], "stale_for": 300.0},

@@ -107,10 +107,13 @@ def test_panels_follow_the_policies() -> None:
     assert titles(bare["dependency.json"]).isdisjoint(
         {"State", "Retry budget left", "Bulkhead: calls inside and waiting", "Fallbacks by mode"}
     )
+    assert "Abandoned worker threads" not in titles(bare["dependency.json"])
     assert bare["overview.json"]["annotations"]["list"][1:] == []
     policies = {"retry": {"attempts": 2, "budget": {"ratio": 0.1}}, "bulkhead": {"limit": 3}}
     some = parsed(document(entry("x", policies=policies)))
     assert titles(some["dependency.json"]) >= {"Retry budget left", "Bulkhead: calls inside and waiting"}
+    threaded = parsed(document(entry("x", policies={"timeout": {"attempt": 1.0, "threads": 4}})))
+    assert "Abandoned worker threads" in titles(threaded["dependency.json"])
     assert "Waiting for a place or a permit" not in titles(some["dependency.json"])
 
 

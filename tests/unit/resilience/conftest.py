@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 from tests.unit.resilience.bench import Bench
 from tests.unit.resilience.crowds import Crowd
+from tests.unit.resilience.hanging import Hanging
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -18,3 +19,10 @@ def bench(request: pytest.FixtureRequest) -> Callable[..., Bench]:
 @pytest.fixture
 def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
     return Crowd(monkeypatch)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    hanging = Hanging()
+    yield hanging
+    hanging.gate.set()

@@ -24,6 +24,7 @@ from seawall.resilience import (
     RetryBudgetExhausted,
     RetryRule,
     RetryThrottle,
+    ThreadsBusy,
     TimedOut,
     Timeout,
 )
@@ -204,6 +205,11 @@ LATER = "The service can't do this right now. Please try again later."
             RetryBudgetExhausted("bank", "retry", "budget"),
             "bank: rejected by retry (budget)",
             ("resilience.retry_budget_exhausted", "Temporarily unavailable", 503, LATER),
+        ),
+        (
+            ThreadsBusy("bank", "timeout", "threads_busy"),
+            "bank: rejected by timeout (threads_busy)",
+            ("resilience.threads_busy", "Busy", 503, "The service is busy. Please try again shortly."),
         ),
         (
             TimedOut("bank", "attempt", 1.2345),

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from seawall.resilience import Breaker, Coalesce, Guard, Hedge, Registry
+from seawall.resilience import Breaker, Coalesce, Guard, Hedge, Registry, Timeout
 from seawall.resilience.ledger import Exemplar
 from seawall.telemetry import catalog
 from seawall.telemetry.collector import Collector
@@ -137,6 +137,7 @@ def test_text_format_has_no_exemplars_and_no_created(registry: Registry, full: G
 def test_every_series_of_the_catalog_can_come_out(registry: Registry, full: Guard) -> None:
     registry.count_listener_error("audit", None)
     registry.guard("rates", hedge=Hedge(delay=0.1), coalesce=Coalesce())
+    registry.guard("archive", timeout=Timeout(attempt=1.0, threads=1))
     text = MetricsPage(Collector(registry, service=SERVICE).source).text().decode()
     found = {family.name for family in parse_text(text)}
     missing = {series.name for series in catalog.SERIES if not {series.name, series.family} & found}

@@ -6,7 +6,7 @@ from seawall.dashboards.ask import WINDOW, Ask
 from seawall.dashboards.options import Options
 from seawall.dashboards.panels import Heatmap, Query, Stat, TimeSeries
 from seawall.telemetry import catalog
-from seawall.telemetry.promql import increase, sum_by, topk
+from seawall.telemetry.promql import increase, max_by, sum_by, topk
 
 QUANTILES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
 
@@ -154,4 +154,30 @@ def timeouts(ask: Ask, options: Options) -> TimeSeries:
         bars=True,
         colours=(("attempt", palette.timeout), ("total", palette.bad)),
         no_value="no timeouts",
+    )
+
+
+def abandoned_threads(ask: Ask, options: Options) -> TimeSeries:
+    palette = options.palette
+    return TimeSeries(
+        key="abandoned-threads",
+        title="Abandoned worker threads",
+        description=(
+            "Threads whose caller timed out and whose function has not returned, on the instance with the "
+            "most, and how many threads there may be. When they touch the dashed line: calls are turned away "
+            "(threads_busy); the function needs a socket timeout of its own."
+        ),
+        queries=(
+            Query(
+                expr=max_by(ask.scope.select(catalog.TIMEOUT_ABANDONED)),
+                legend="abandoned",
+                colour=palette.timeout,
+            ),
+            Query(expr=ask.setting("timeout", "threads"), legend="threads", limit=palette.bad),
+        ),
+        unit="none",
+        decimals=0,
+        minimum=0.0,
+        fill=15,
+        no_value="no worker threads in the policy",
     )
