@@ -63,22 +63,25 @@ def run(keys: int, seconds_between: float) -> tuple[float, float, int, int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--evicting", type=int, help="those with time between them; else as many")
     parser.add_argument("--write", action="store_true", help=f"keep the report in {REPORT.relative_to(ROOT)}")
     arguments = parser.parse_args()
     rows, worst = [], 0.0
-    for what, seconds in (("one every 10 s", 10.0), ("all at once", 0.0)):
-        grown, took, gone, other = run(arguments.keys, seconds)
+    evicting = arguments.evicting or arguments.keys
+    for what, keys, seconds in (("one every 10 s", evicting, 10.0), ("all at once", arguments.keys, 0.0)):
+        grown, took, gone, other = run(keys, seconds)
         worst = max(worst, grown)
-        micros = 1e6 * took / arguments.keys
-        rows.append(f"| {what} | {arguments.keys:,} | {grown:.1f} | {gone:,} | {other:,} | {micros:.0f} |")
+        micros = 1e6 * took / keys
+        rows.append(f"| {what} | {keys:,} | {grown:.1f} | {gone:,} | {other:,} | {micros:.0f} |")
         print(rows[-1], flush=True)
     report = "\n".join(
         [
             "# Many keys",
             "",
-            f"`python tests/campaigns/keys.py --keys {arguments.keys} --write`, {datetime.now(UTC):%Y-%m-%d}:"
-            f" distinct keys through a family of at most {MOST} members (breaker, retry, bulkhead), one call"
-            f" each. Allowed: {ALLOWED:.0f} MiB. All calls are counted in the end.",
+            f"`python tests/campaigns/keys.py --keys {arguments.keys} --evicting {evicting} --write`,"
+            f" {datetime.now(UTC):%Y-%m-%d}: distinct keys through a family of at most {MOST} members"
+            f" (breaker, retry, bulkhead), one call each. Allowed: {ALLOWED:.0f} MiB. All calls are counted"
+            " in the end.",
             "",
             "| keys come | keys | MiB grown at most | members gone | served by the other | µs a key |",
             "|---|--:|--:|--:|--:|--:|",
