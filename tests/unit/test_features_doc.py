@@ -105,6 +105,13 @@ def test_every_test_that_is_named_exists(page: str, root: Path) -> None:
     assert len(TEST.findall(" ".join(cells))) > 60
 
 
+def test_no_setting_of_a_policy_is_left_out(page: str) -> None:
+    there = {f"{owner}.{name}" for owner, name, *_ in OWNED.findall(" ".join(column(page)))}
+    policies = [name for name in resilience.__all__ if dataclasses.is_dataclass(NAMES[name])]
+    settings = {f"{name}.{f.name}" for name in policies for f in dataclasses.fields(NAMES[name])}
+    assert sorted(settings - there) == []
+
+
 def test_tables_are_whole_and_every_note_is_used(page: str) -> None:
     for heading, rows, text in sections(page):
         assert len({len(row) for row in rows}) == 1, heading
