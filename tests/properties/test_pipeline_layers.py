@@ -9,10 +9,22 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seawall.resilience import Breaker, Bulkhead, Fallback, Pipeline, RateLimit, Registry, Retry, Timeout
+from seawall.resilience import (
+    Breaker,
+    Bulkhead,
+    Coalesce,
+    Fallback,
+    Hedge,
+    Pipeline,
+    RateLimit,
+    Registry,
+    Retry,
+    Timeout,
+)
 from seawall.resilience.pipeline import ORDER
 
 POLICIES: dict[str, Any] = {
+    "coalesce": Coalesce(),
     "fallback": Fallback(default=None),
     "total_timeout": Timeout(total=30.0),
     "retry": Retry(attempts=1),
@@ -20,6 +32,7 @@ POLICIES: dict[str, Any] = {
     "rate_limit": RateLimit(rate=1e6, burst=1000),
     "bulkhead": Bulkhead(limit=9),
     "attempt_timeout": Timeout(attempt=1.0),
+    "hedge": Hedge(delay=0.5),
 }
 
 

@@ -15,6 +15,7 @@ from seawall.resilience.breaker import Breaker
 from seawall.resilience.bulkhead import Bulkhead
 from seawall.resilience.callables import FUNCTION, awaitable, kind_of
 from seawall.resilience.checks import Checks
+from seawall.resilience.coalesce import Coalesce
 from seawall.resilience.deadline import Clock
 from seawall.resilience.description import Objectives
 from seawall.resilience.errors import ConfigurationError
@@ -23,6 +24,7 @@ from seawall.resilience.fields import DEFAULT_BUCKETS
 from seawall.resilience.guard import Guard
 from seawall.resilience.guard_checks import POLICIES, check_guard
 from seawall.resilience.guarding import Guarding
+from seawall.resilience.hedge import Hedge
 from seawall.resilience.hotpath import asynchronous, synchronous
 from seawall.resilience.lint import findings_across, warn
 from seawall.resilience.operation import Operation
@@ -34,10 +36,12 @@ from seawall.resilience.unbegun import refuse_unbegun
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Policy = Breaker | Retry | Timeout | Bulkhead | RateLimit | Fallback
+Policy = Breaker | Retry | Timeout | Bulkhead | RateLimit | Fallback | Hedge | Coalesce
 #: The order within a layer, outermost first.
-ORDER = ("fallback", "total_timeout", "retry", "breaker", "rate_limit", "bulkhead", "attempt_timeout")
-_KINDS = {kind: type_ for kind, type_ in POLICIES.items() if kind in {*ORDER, "timeout"}}
+ORDER = (
+    "coalesce", "fallback", "total_timeout", "retry", "breaker", "rate_limit", "bulkhead", "attempt_timeout",
+    "hedge",
+)  # fmt: skip
 #: Of several breakers the one that lets the fewest through is what a caller meets.
 _SHUT_FIRST = ("forced_open", "open", "half_open", "metrics_only", "disabled", "closed", "")
 
@@ -226,9 +230,9 @@ def _gather(policies: Sequence[Policy], checks: Checks) -> list[dict[str, Any]]:
     layers: list[dict[str, Any]] = []
     last: float = inf
     for i, policy in enumerate(policies):
-        kind = next((kind for kind, type_ in _KINDS.items() if isinstance(policy, type_)), "")
+        kind = next((kind for kind, type_ in POLICIES.items() if isinstance(policy, type_)), "")
         if not kind:
-            allowed = ", ".join(type_.__name__ for type_ in _KINDS.values())
+            allowed = ", ".join(type_.__name__ for type_ in POLICIES.values())
             checks.fail(f"policies[{i}]", policy, f"a policy: {allowed}")
             continue
         place = kind

@@ -74,6 +74,7 @@ def test_a_probe_that_is_rejected_further_in_gives_its_place_back(how: str) -> N
     assert isinstance(s(lambda: 7), BreakerOpen)
     assert s.pipeline.layers[0].state == "half_open"
     s.pipeline.layers[1].force("closed")
+    assert s.pipeline.state == "half_open"
     assert s(lambda: 7) == 7
     assert s.pipeline.state == "closed"
 

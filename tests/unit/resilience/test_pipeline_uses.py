@@ -130,6 +130,13 @@ def test_what_can_not_be_guarded_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"bank/2: .*balance handed back an awaitable"):
         bank.call(balance)
 
+    # In the fast lane no layer looks at what the function hands back.
+    healthy = Stack("sync", Breaker(), Retry(attempts=1)).pipeline
+    for _ in range(3):
+        assert healthy.call(lambda: 1) == 1
+    with pytest.raises(ConfigurationError, match=r"bank: .*balance handed back an awaitable"):
+        healthy.call(balance)
+
     def pages() -> Iterator[int]:
         yield 1
 

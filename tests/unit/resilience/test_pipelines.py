@@ -12,9 +12,11 @@ from tests.unit.resilience.stacks import TRIP, Stack
 from seawall.resilience import (
     Breaker,
     Bulkhead,
+    Coalesce,
     ConfigurationError,
     Fallback,
     Guard,
+    Hedge,
     Objectives,
     Pipeline,
     PolicyWarning,
@@ -34,7 +36,9 @@ def orders(*policies: Any) -> list[list[str]]:
 def test_policies_are_gathered_into_as_few_layers_as_the_order_allows() -> None:
     limit, places = RateLimit(rate=9), Bulkhead(limit=9)
     total, attempt, answer = Timeout(total=3.0), Timeout(attempt=1.0), Fallback(default=0)
-    assert orders(answer, total, CALM, TRIP, limit, places, attempt) == [list(ORDER)]
+    one, two = Coalesce(), Hedge(delay=0.5)
+    assert orders(one, answer, total, CALM, TRIP, limit, places, attempt, two) == [list(ORDER)]
+    assert orders(two, one) == [["hedge"], ["coalesce"]]
     assert orders(TRIP, CALM, attempt) == [["breaker"], ["retry", "attempt_timeout"]]
     assert orders(TRIP, CALM, total) == [["breaker"], ["retry"], ["total_timeout"]]
     assert orders(attempt, places, limit) == [["attempt_timeout"], ["bulkhead"], ["rate_limit"]]
@@ -62,7 +66,8 @@ def test_two_timeouts_of_a_layer_are_one() -> None:
 def test_the_order_is_that_of_a_guard() -> None:
     full = Guard(
         "g", breaker=TRIP, retry=CALM, timeout=Timeout(attempt=1.0, total=9.0), bulkhead=Bulkhead(limit=1),
-        rate_limit=RateLimit(rate=1.0, burst=9), fallback=Fallback(default=0), registry=Registry("t"),
+        rate_limit=RateLimit(rate=1.0, burst=9), fallback=Fallback(default=0), hedge=Hedge(delay=0.5),
+        coalesce=Coalesce(), registry=Registry("t"),
     )  # fmt: skip
     assert list(ORDER) == full.describe()["order"]
 
@@ -115,7 +120,7 @@ def test_all_that_is_wrong_is_in_one_error() -> None:
             "bank", [3, both, odd, RetryBudget(), Retry(idempotent=("pay",))],  # type: ignore[list-item]
             operations=("read",), criticality="huge", registry=registry,
         )  # fmt: skip
-    kinds = "Breaker, Retry, Timeout, Bulkhead, RateLimit, Fallback"
+    kinds = "Breaker, Retry, Timeout, Bulkhead, RateLimit, Fallback, Hedge, Coalesce"
     assert caught.value.problems == (
         f"Pipeline 'bank'.policies[0] is 3; allowed: a policy: {kinds}",
         f"Pipeline 'bank'.policies[1] is {both!r}; "
