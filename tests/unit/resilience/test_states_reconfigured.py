@@ -6,7 +6,7 @@ import pytest
 from tests.unit.resilience.bench import Bench, fails
 
 from seawall.resilience import Retry, RetryThrottle
-from seawall.resilience.rate_limit import RateLimit
+from seawall.resilience.rate_limit import RateLimit, RateLimitState
 from seawall.resilience.sliding_window import SlidingWindowState
 from seawall.resilience.window import Window
 
@@ -41,6 +41,26 @@ def test_a_sliding_window_keeps_its_log() -> None:
     state.reconfigure(RateLimit(rate=0.5, burst=3, kind="sliding_window"), 0.75)
     assert (state.window, state.settings.burst, state.available(0.75)) == (6.0, 3, 1.0)
     assert (state.available(5.99), state.available(6.0), state.available(6.5)) == (1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "rate", "burst", "arrival"),
+    [(9.0, 4, 3, 10.5), (9.0, 1, 3, 13.0), (10.5, 1, 3, 11.5), (10.5, 2, 5, 12.0), (11.5, 1, 2, 11.5)],
+)
+def test_a_drained_bucket_stays_shut_and_what_is_left_of_it_is_left(
+    now: float, rate: float, burst: int, arrival: float
+) -> None:
+    state = RateLimitState(RateLimit(rate=2, burst=3))
+    state.drain(10.0)
+    settings = RateLimit(rate=rate, burst=burst)
+    state.reconfigure(settings, now)
+    assert (state.arrival, state.shut_until, state.settings) == (arrival, 10.0, settings)
+    fresh = RateLimitState(settings)
+    assert (state.interval, state.reserve, state.tolerance) == (
+        fresh.interval,
+        fresh.reserve,
+        fresh.tolerance,
+    )
 
 
 def test_a_retry_account_keeps_its_balance_and_names_its_new_settings() -> None:
