@@ -8,7 +8,7 @@ import threading
 import traceback
 import weakref
 from collections.abc import Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from seawall.resilience import (
     Timeout,
     remaining,
 )
-from seawall.resilience.worker_threads import WorkerThreads
+from seawall.resilience.worker_threads import Job, WorkerThreads
 
 pytestmark = pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
 
@@ -214,3 +214,25 @@ def test_it_is_sampled_like_any_other() -> None:
     b.guard.call(int)
     with pytest.raises(ConfigurationError, match="pay handed back a generator"):
         b.guard.call(pay)
+
+
+class _LastMoment:
+    """A lock whose patience ends in the very moment in which the worker is done."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def acquire(self, timeout: float) -> bool:
+        self.job.run()
+        return False
+
+    def release(self) -> None: ...
+
+
+def test_an_answer_in_the_last_moment_is_taken() -> None:
+    workers = WorkerThreads(1, "seawall bank")
+    workers.places.pop()
+    job = Job(workers, copy_context(), lambda: 7)
+    job._done = _LastMoment(job)  # type: ignore[assignment]
+    assert job.wait(1.0) == (True, 7)
+    assert (len(workers.places), workers.abandoned) == (1, set())
