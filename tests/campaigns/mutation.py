@@ -222,8 +222,13 @@ def main() -> int:
         for key, status in fates.items()
         if _fate(status) == "survived"
     ]
-    text, good = report(found, survivors, "make mutation ARGS=--write")
+    command = f"make mutation ARGS='{' '.join(sys.argv[1:])}'" if sys.argv[1:] else "make mutation"
+    text, good = report(found, survivors, command)
     print(text)
+    for where, change in sorted(reasons().keys() - {(s.where, s.change) for s in survivors}):
+        fates = {*map(_fate, found.get(where.partition(".")[0], {}).values())}
+        if "open" not in fates:
+            print(f"{EQUIVALENT.name}: no survivor any more: {where}: {change}")
     print(f"{time.perf_counter() - began:.0f} s")
     if arguments.write:
         REPORT.write_text(text)
