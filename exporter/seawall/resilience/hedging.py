@@ -186,7 +186,7 @@ class Race:
         limiter, bulkhead, budget = guard.limiter, guard.bulkhead, guard.budget
         with guard.lock:
             now = self._op.clock()
-            if guard.breaker is not None and guard.breaker.state != CLOSED:
+            if guard.breaker is not None and guard.breaker.deciding.state != CLOSED:
                 return False
             if limiter is not None and limiter.retry_after(now) > 0:
                 return False

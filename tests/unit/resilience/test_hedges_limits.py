@@ -63,12 +63,21 @@ def test_no_copy_without_a_permit_and_a_copy_takes_one() -> None:
     assert b.count("rate_limiter_available") == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize("state", ["disabled", "metrics_only"])
-def test_no_copy_unless_the_breaker_is_closed(state: str) -> None:
+def test_no_copy_unless_the_breaker_is_closed() -> None:
     b = Raced(breaker=Breaker())
-    b.guard.force(state)
+    b.guard.force("disabled")
     assert b.race((2, "first")) == "first"
     assert b.hedges() == {"refused": 1}
+
+
+def test_in_metrics_only_copies_are_sent_as_if_the_breaker_were_on() -> None:
+    b = Raced(breaker=Breaker(consecutive_failures=1))
+    b.guard.force("metrics_only")
+    assert b.race((2, "first"), (9, "copy")) == "first"
+    assert b.hedges() == {"lost": 1}
+    assert isinstance(b.race((0.5, ConnectionError())), ConnectionError)
+    assert b.race((2, "first")) == "first"
+    assert b.hedges() == {"lost": 1, "refused": 1}
 
 
 def test_hedges_are_paid_from_the_retry_budget_as_retries_are() -> None:
