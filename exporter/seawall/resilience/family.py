@@ -4,9 +4,10 @@
 there may be any number of them, and the number of guards, and of series, is bounded all the same.
 
 When there is no room, the member that was unused longest makes some, if it has been for ``idle_for`` seconds
-and nothing would be lost with it: no call inside or queued, breaker closed, rate limit at its full burst. Its
-series end, and what it had counted goes on in ``partner/other``: sums over the family never fall. If nobody
-can go, or the key makes no legal name, the key is served by ``partner/other``, and that is counted.
+and nothing would be lost with it: no call inside, queued or left to a worker thread, breaker closed, rate
+limit at its full burst. Its series end, and what it had counted goes on in ``partner/other``: sums over the
+family never fall. If nobody can go, or the key makes no legal name, the key is served by ``partner/other``,
+and that is counted.
 
 Who holds on to the guard of a member that has gone is served by whatever serves its key now. A call that was
 in flight then (a guard without bulkhead can't know of it) ends where it began, and is counted in the other.

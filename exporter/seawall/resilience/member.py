@@ -59,6 +59,8 @@ class Member(Guard):
             self.bulkhead is not None and (self.bulkhead.in_flight or self.bulkhead.waiters)
         ):
             return False
+        if self.workers is not None and len(self.workers.places) < self.workers.size:
+            return False
         if self.limiter is not None and (
             self.limiter.available(self.clock()) < self.limiter.settings.burst - HAIR
         ):

@@ -133,6 +133,18 @@ def test_an_open_block_stays() -> None:
     assert w.family["b"].name == "partner/b"
 
 
+def test_a_call_that_was_left_to_a_worker_thread_stays() -> None:
+    w = World(timeout=Timeout(attempt=5.0, threads=1), most=1)
+    workers = w.family["a"].workers
+    assert workers is not None
+    workers.places.pop()
+    w.clock.advance(61)
+    assert w.family["b"].name == "partner/other"
+    workers.places.append(None)
+    w.clock.advance(1)
+    assert w.family["b"].name == "partner/b"
+
+
 @pytest.mark.parametrize("kind", ["token_bucket", "sliding_window"])
 def test_nobody_gets_a_fresh_burst_by_going(kind: str) -> None:
     w = World(rate_limit=RateLimit(rate=0.01, burst=2, kind=kind), most=1)
