@@ -40,7 +40,7 @@ class PolicyWarning(UserWarning):
 
 
 def attempts_beyond_total(retry: Retry, timeout: Timeout) -> Finding:
-    if timeout.total is None:
+    if timeout.total is None or timeout.attempt_for is not None:
         return None
     pace = retry.pace(None if timeout.attempt is None else _TIMED_OUT)
     if pace is None:
@@ -60,7 +60,8 @@ def attempts_beyond_total(retry: Retry, timeout: Timeout) -> Finding:
 
 
 def attempt_without_limit(retry: Retry, timeout: Timeout) -> Finding:
-    if timeout.attempt is not None or timeout.total is None or retry.attempts == 1:
+    known = timeout.attempt is not None or timeout.attempt_for is not None
+    if known or timeout.total is None or retry.attempts == 1:
         return None
     return (
         f"retry.attempts is {retry.attempts} and timeout.attempt is None: one attempt that hangs takes all "
@@ -195,6 +196,8 @@ def timeout_never_ends(own: Policies, below: Sequence[Policies]) -> Finding:
 
 def _limit(timeout: Timeout) -> tuple[float, str]:
     """(seconds, scope) that bound the first attempt; infinite where that isn't known."""
+    if timeout.attempt_for is not None:
+        return inf, ""
     if timeout.attempt is not None:
         return timeout.attempt, "attempt"
     return (inf, "") if timeout.total is None else (timeout.total, "total")

@@ -237,7 +237,8 @@ def _gather(policies: Sequence[Policy], checks: Checks) -> list[dict[str, Any]]:
             continue
         place = kind
         if isinstance(policy, Timeout):
-            if policy.attempt is not None and policy.total is not None:
+            bounds_attempts = policy.attempt is not None or policy.attempt_for is not None
+            if bounds_attempts and policy.total is not None:
                 checks.fail(
                     f"policies[{i}]", policy, "one of attempt and total: its place says what it bounds"
                 )
@@ -256,7 +257,8 @@ def _both(total: Timeout | None, policy: Policy) -> Policy | None:
     if total is None:
         return policy
     assert isinstance(policy, Timeout)
-    plain = total == Timeout(total=total.total) and policy == Timeout(attempt=policy.attempt)
-    if not plain or policy.attempt is None or total.total is None or policy.attempt > total.total:
+    if total.total is None or policy.attempt is None or policy.attempt > total.total:
+        return None
+    if total != Timeout(total=total.total) or policy != Timeout(attempt=policy.attempt):
         return None
     return Timeout(attempt=policy.attempt, total=total.total)

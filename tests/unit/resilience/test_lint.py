@@ -122,6 +122,11 @@ SILENT: list[dict[str, Any]] = [
     # Attempts that time out are not asked again.
     {"retry": Retry(attempts=9, on=(ValueError,)), "timeout": Timeout(attempt=1.0, total=3.0)},
     {"retry": Retry(attempts=1), "timeout": Timeout(total=3.0)},
+    # What an attempt may take is not known before the call.
+    {"retry": Retry(), "timeout": Timeout(attempt_for=len, total=3.0)},
+    {"retry": Retry(attempts=9), "timeout": Timeout(attempt=1.0, attempt_for=len, total=3.0)},
+    {"breaker": Breaker(slow_after=4.0), "timeout": Timeout(attempt=1.0, attempt_for=len)},
+    {"breaker": Breaker(slow_after=4.0), "timeout": Timeout(by_operation={"default": Timeout(attempt=1.0)})},
     {"breaker": Breaker(slow_after=0.99), "timeout": Timeout(attempt=1.0, total=3.0)},
     {"breaker": Breaker(), "timeout": Timeout(attempt=60.0)},
     {"breaker": Breaker(window_seconds=10.0, minimum_calls=14), "rate_limit": RateLimit(rate=1.0, burst=2)},

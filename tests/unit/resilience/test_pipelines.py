@@ -60,6 +60,10 @@ def test_two_timeouts_of_a_layer_are_one() -> None:
         ["total_timeout", "retry"],
         ["attempt_timeout"],
     ]
+    asked, own = Timeout(attempt=0.5, attempt_for=len), Timeout(attempt=0.5, threads=3)
+    for other in asked, own:
+        assert len(orders(Timeout(total=1.0), other)) == 2
+    assert len(orders(Timeout(total=1.0, threads=3), Timeout(attempt=0.5))) == 2
     assert orders(Timeout(total=1.0), Timeout(attempt=1.0)) == [["total_timeout", "attempt_timeout"]]
 
 
@@ -131,6 +135,16 @@ def test_all_that_is_wrong_is_in_one_error() -> None:
         "Guard 'bank'.retry.idempotent is 'pay'; allowed: read",
     )
     assert list(registry) == []
+
+
+def test_a_limit_that_is_asked_for_has_its_place_too() -> None:
+    asked = Timeout(attempt_for=len, total=2.0)
+    with pytest.raises(ConfigurationError) as caught:
+        Pipeline("bank", [asked], registry=Registry("t"))
+    assert caught.value.problems == (
+        f"Pipeline 'bank'.policies[0] is {asked!r}; allowed: one of attempt and total: its place says what "
+        "it bounds",
+    )
 
 
 def test_what_fails_late_leaves_no_layer_behind() -> None:
