@@ -1,4 +1,4 @@
-"""Starts and stops everything a process reports with: exporter, traces, logs."""
+"""Starts and stops everything a process reports with: exporter, traces, metrics, logs."""
 
 from __future__ import annotations
 
@@ -19,23 +19,28 @@ from seawall.exporter.readiness import Check
 from seawall.resilience import Registry
 from seawall.resilience.checks import Checks
 from seawall.telemetry import logs as log_lines
-from seawall.telemetry import otlp as otlp_traces
 from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.event_log import EventLog
+from seawall.telemetry.lines import LineWriter
 from seawall.telemetry.logs import Style
-from seawall.telemetry.otlp import OtlpSettings
+from seawall.telemetry.otlp import OtlpSettings, Push
+from seawall.telemetry.otlp_logs import Tap
 from seawall.telemetry.service import Service
 from seawall.telemetry.stdlib_logs import StructuredHandler, give_back, take_over
 from seawall.telemetry.tracing import Tracing
+
+#: Seconds that lines have at the end to get into a stream that does not take them.
+LINES_DEADLINE = 1.0
 
 
 class ResilienceManager:
     """Everything around one registry, started and stopped together. Both are idempotent.
 
-    ``exporter``: settings of the HTTP exporter, ``None`` for none. ``otlp``: where traces go; without it
-    spans go to the tracer provider that the service has set up, if any. ``logs``: ``json`` or ``console``;
-    ``None`` logs nothing and leaves structlog as it is. ``metrics``: a prometheus_client registry to come
-    out on the same page. ``checks``: the service's own questions for readiness.
+    ``exporter``: settings of the HTTP exporter, ``None`` for none. ``otlp``: what is pushed, and where to;
+    unless it has traces, spans go to the tracer provider that the service has set up, if any. ``logs``:
+    ``json`` or ``console``; ``None`` writes nothing and leaves structlog as it is. ``metrics``: a
+    prometheus_client registry to come out on the same page. ``checks``: the service's own questions for
+    readiness.
 
     `ConfigurationError` names every setting that can't be. A `start` that fails leaves nothing running.
     """
@@ -58,10 +63,12 @@ class ResilienceManager:
         self.service = Service(name=service_name, version=service_version)
         self.dropped = Dropped()
         self.logger: FilteringBoundLogger | None = None
-        if logs is not None:
-            self.logger = log_lines.logger(logs, stream=log_stream, dropped=self.dropped)
+        self._lines = LineWriter(log_stream, self.dropped)
+        self._tap = Tap()
+        if logs is not None or (otlp is not None and "logs" in otlp.signals):
+            self.logger = log_lines.logger(logs, writer=self._lines, tap=self._tap)
         self._style = logs
-        self._stream = log_stream
+        self._push: Push | None = None
         self.provider: TracerProvider | None = None
         self._otlp = otlp
         self.app: Starlette = create_app(
@@ -82,6 +89,7 @@ class ResilienceManager:
             try:
                 if self.server is not None:
                     self.server.start()
+                self._start_push()
                 self._start_traces()
                 self._start_logs()
             except BaseException:
@@ -111,9 +119,11 @@ class ResilienceManager:
         self._handler = None
         if self.server is not None:
             self.server.stop()
-        if self.provider is not None:
-            self.provider.shutdown()
-            self.provider = None
+        self._tap.to = None
+        self._lines.stop(LINES_DEADLINE)
+        if self._push is not None:
+            self._push.stop()
+            self._push = self.provider = None
 
     def __enter__(self) -> ResilienceManager:
         self.start()
@@ -122,9 +132,15 @@ class ResilienceManager:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _start_traces(self) -> None:
+    def _start_push(self) -> None:
         if self._otlp is not None:
-            self.provider = otlp_traces.provider(self._otlp, self.service, self.dropped)
+            self._push = Push(self._otlp, self.registry, self.service, self.dropped)
+            self._push.start()
+            self._tap.to = self._push.logs
+            self.provider = self._push.provider
+
+    def _start_traces(self) -> None:
+        if self.provider is not None:
             # The first one set stays: a service that has its own keeps it for its own spans.
             if isinstance(trace.get_tracer_provider(), ProxyTracerProvider):
                 trace.set_tracer_provider(self.provider)
@@ -134,10 +150,12 @@ class ResilienceManager:
         self._tracing.start()
 
     def _start_logs(self) -> None:
-        if self.logger is None or self._style is None:
+        if self.logger is None:
             return
-        log_lines.configure(self._style, stream=self._stream, dropped=self.dropped)
-        self._handler = take_over(self.logger)
+        if self._style is not None:
+            self._lines.start()
+            log_lines.configure(self._style, writer=self._lines, tap=self._tap)
+            self._handler = take_over(self.logger)
         self._logging = EventLog(self.logger, self.dropped)
         self.registry.subscribe(self._logging.on_event, name="logs")
 

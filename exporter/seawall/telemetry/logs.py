@@ -14,6 +14,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from seawall.telemetry import correlation
 from seawall.telemetry.dropped import Dropped
+from seawall.telemetry.lines import LineWriter
 from seawall.telemetry.one_line import one_line
 
 Style = Literal["json", "console"]
@@ -21,32 +22,50 @@ STYLES: tuple[Style, ...] = ("json", "console")
 
 
 def logger(
-    style: Style, *, stream: TextIO | None = None, dropped: Dropped | None = None
+    style: Style | None,
+    *,
+    stream: TextIO | None = None,
+    dropped: Dropped | None = None,
+    writer: LineWriter | None = None,
+    tap: Processor | None = None,
 ) -> FilteringBoundLogger:
-    """A logger of its own, apart from any global set-up. ``stream`` defaults to standard error."""
+    """A logger of its own, apart from any global set-up. ``stream`` defaults to standard error.
+
+    ``writer``: who writes the lines, instead of this caller into ``stream``. ``tap``: see `processors`.
+    """
     made: FilteringBoundLogger = structlog.wrap_logger(
-        _LineWriter(stream, dropped if dropped is not None else Dropped()),
-        processors=processors(style),
+        writer or LineWriter(stream, dropped if dropped is not None else Dropped()),
+        processors=processors(style, tap),
         wrapper_class=structlog.make_filtering_bound_logger("info"),
         cache_logger_on_first_use=True,
     )
     return made
 
 
-def configure(style: Style, *, stream: TextIO | None = None, dropped: Dropped | None = None) -> None:
-    """Set up structlog for the whole service, so that its own lines carry the same ids."""
-    lost = dropped if dropped is not None else Dropped()
+def configure(
+    style: Style,
+    *,
+    stream: TextIO | None = None,
+    dropped: Dropped | None = None,
+    writer: LineWriter | None = None,
+    tap: Processor | None = None,
+) -> None:
+    """Set up structlog for the whole service, so that its own lines carry the same ids. As `logger`."""
+    lines = writer or LineWriter(stream, dropped if dropped is not None else Dropped())
     structlog.configure(
-        processors=processors(style),
+        processors=processors(style, tap),
         wrapper_class=structlog.make_filtering_bound_logger("info"),
-        logger_factory=lambda *_: _LineWriter(stream, lost),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
 
 
-def processors(style: Style) -> list[Processor]:
-    """What an entry passes through, for a service's own structlog set-up. ``ValueError`` for a bad style."""
-    if style not in STYLES:
+def processors(style: Style | None, tap: Processor | None = None) -> list[Processor]:
+    """What an entry passes through, for a service's own structlog set-up. ``ValueError`` for a bad style.
+
+    ``tap`` is handed each entry when it is safe to be read by anybody. Without a style nothing is written.
+    """
+    if style is not None and style not in STYLES:
         raise ValueError(f"style is {style!r}; allowed: {', '.join(STYLES)}")
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -57,9 +76,17 @@ def processors(style: Style) -> list[Processor]:
         one_line,
         what_and_when_first,
     ]
+    if tap is not None:
+        shared.append(tap)
+    if style is None:
+        return [*shared, _write_nothing]
     if style == "json":
         return [*shared, structlog.processors.JSONRenderer(default=lambda value: type(value).__name__)]
     return [*shared, structlog.dev.ConsoleRenderer(colors=False)]
+
+
+def _write_nothing(_: WrappedLogger, __: str, ___: EventDict) -> EventDict:
+    raise structlog.DropEvent
 
 
 def add_ids(_: WrappedLogger, __: str, entry: EventDict) -> EventDict:
@@ -91,22 +118,3 @@ def error_type_only(_: WrappedLogger, __: str, entry: EventDict) -> EventDict:
         entry.setdefault("error", type(raised).__name__)
     entry.pop("stack_info", None)
     return entry
-
-
-class _LineWriter:
-    """Writes lines to a stream. A stream that fails loses the line, which is counted, and nothing more."""
-
-    def __init__(self, stream: TextIO | None, dropped: Dropped) -> None:
-        self._stream = stream
-        self._dropped = dropped
-
-    def msg(self, line: str) -> None:
-        # Looked up late: whoever redirects standard error gets the lines too.
-        stream = self._stream if self._stream is not None else sys.stderr
-        try:
-            stream.write(line + "\n")
-            stream.flush()
-        except Exception:  # noqa: BLE001 - closed, full or gone: never the caller's problem
-            self._dropped.add("logs", "write_failed")
-
-    log = debug = info = warn = warning = error = critical = exception = fatal = msg
