@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -144,3 +145,23 @@ def test_a_slow_success_brings_tokens_back_too() -> None:
     assert b.count("retry_budget_remaining") == 0.5
     b(lambda: 1)
     assert b.count("retry_budget_remaining") == 0.75
+
+
+def test_an_observer_is_told_whose_call_begins_and_of_which_operation(bench: Callable[..., Bench]) -> None:
+    told: list[tuple[Guard, str]] = []
+
+    class Observer:
+        def watching(self) -> bool:
+            return True
+
+        def call_started(self, guard: Guard, operation: str) -> None:
+            told.append((guard, operation))
+
+    b = bench(operations=("default", "pay"))
+    b.registry.observe(Observer())  # type: ignore[arg-type]
+    b(lambda: 1)
+    if b.how == "sync":
+        b.guard.operation("pay").call(lambda: 1)
+    else:
+        b.clock.run(b.guard.operation("pay").acall(asyncio.sleep, 0))
+    assert told == [(b.guard, "default"), (b.guard, "pay")]

@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 import pytest
+from tests.unit.resilience.bench import Bench
 
 from seawall.resilience.backoff import Pace
 from seawall.resilience.rate_limit import RateLimit, RateLimitState, limiter_of
@@ -235,3 +236,15 @@ def test_decorrelated_delays() -> None:
     assert spread.delay(2, 4.0, lambda: 0.25) == 2.0 + 0.25 * 10.0
     assert spread.delay(9, 8.0, lambda: 0.5) == 10.0
     assert pace(multiplier=1e300).delay(100, 0.0, lambda: 0.0) == 60.0
+
+
+def test_the_mean_is_that_of_the_attempts_since_it_was_learnt_before() -> None:
+    b = Bench("sync")
+    b(lambda: b.clock.advance(4.0), times=3)
+    accounts = b.guard.accounts
+    accounts.learn_mean()
+    assert accounts.mean_attempt == 4.0
+    b(lambda: b.clock.advance(0.25), times=2)
+    for _ in range(2):
+        accounts.learn_mean()
+        assert accounts.mean_attempt == 0.25
