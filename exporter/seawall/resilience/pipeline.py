@@ -7,11 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from math import inf
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from seawall.resilience import registry as registries
 from seawall.resilience.breaker import Breaker
+from seawall.resilience.building import Builder
 from seawall.resilience.bulkhead import Bulkhead
 from seawall.resilience.callables import FUNCTION, awaitable, kind_of
 from seawall.resilience.checks import Checks
@@ -25,7 +27,6 @@ from seawall.resilience.guard import Guard
 from seawall.resilience.guard_checks import POLICIES, check_guard
 from seawall.resilience.guarding import Guarding
 from seawall.resilience.hedge import Hedge
-from seawall.resilience.hotpath import asynchronous, synchronous
 from seawall.resilience.lint import findings_across, warn
 from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit
@@ -42,6 +43,8 @@ ORDER = (
     "coalesce", "fallback", "total_timeout", "retry", "breaker", "rate_limit", "bulkhead", "attempt_timeout",
     "hedge",
 )  # fmt: skip
+#: How a layer puts a function under itself: with its hedge and its shared executions.
+_functions, _coroutines = attrgetter("functions"), attrgetter("coroutines")
 #: Of several breakers the one that lets the fewest through is what a caller meets.
 _SHUT_FIRST = ("forced_open", "open", "half_open", "metrics_only", "disabled", "closed", "")
 
@@ -58,14 +61,14 @@ class Layered(Guarding):
         """Call it as if it were decorated: a generator is guarded while it is iterated, and so on."""
         if kind_of(function) != FUNCTION:
             return self(function)(*args, **kwargs)
-        result = _wrapped(self._layers(), function, synchronous)(*args, **kwargs)
+        result = _wrapped(self._layers(), function, _functions)(*args, **kwargs)
         refuse_unbegun(self._operation().dependency, function, result)
         return cast("R", result)
 
     async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Await a coroutine function, or a function that hands back an awaitable."""
         layers = self._layers()
-        run = _wrapped(layers, awaitable(layers[0], function), asynchronous)
+        run = _wrapped(layers, awaitable(layers[0], function), _coroutines)
         return cast("R", await run(*args, **kwargs))
 
 
@@ -197,28 +200,28 @@ class Pipeline(Layered):
 class _Inner:
     """A function under the layers further in. Equal for equal functions: former answers are found by it."""
 
-    __slots__ = ("_function", "_run")
+    __slots__ = ("_run", "timed")
 
     def __init__(self, function: Callable[..., Any], run: Callable[..., Any]) -> None:
-        self._function = function
+        self.timed = function
         self._run = run
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._run(*args, **kwargs)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Inner) and self._function == other._function
+        return isinstance(other, _Inner) and self.timed == other.timed
 
     def __hash__(self) -> int:
-        return hash(self._function)
+        return hash(self.timed)
 
 
 def _wrapped(
-    layers: tuple[Operation, ...], function: Callable[..., Any], under: Callable[..., Callable[..., Any]]
+    layers: tuple[Operation, ...], function: Callable[..., Any], builder: Callable[[Operation], Builder]
 ) -> Callable[..., Any]:
-    run = under(layers[-1], function)
+    run = builder(layers[-1])(layers[-1], function)
     for op in reversed(layers[:-1]):
-        run = under(op, _Inner(function, run))
+        run = builder(op)(op, _Inner(function, run))
     return run
 
 

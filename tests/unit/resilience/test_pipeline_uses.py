@@ -16,7 +16,9 @@ from seawall.resilience import (
     Breaker,
     BreakerOpen,
     Bulkhead,
+    Coalesce,
     ConfigurationError,
+    Hedge,
     Retry,
     TimedOut,
     Timeout,
@@ -218,3 +220,26 @@ def test_a_layer_may_be_given_other_settings() -> None:
             call()
     assert s.count(1, "attempts", "read", "failure") == 4
     assert s.counts("calls", "read", "failure") == [2, 2]
+
+
+def test_call_by_call_it_hedges_and_shares_as_what_is_decorated_does() -> None:
+    hedged, shared = Stack("async", CALM, Hedge(delay=1.0)), Stack("async", CALM, Coalesce(), CALM)
+    runs: list[float] = []
+
+    async def work() -> float:
+        runs.append(5.0 if not runs else 1.0)
+        await asyncio.sleep(runs[-1])
+        return runs[-1]
+
+    assert hedged.clock.run(hedged.pipeline.acall(work)) == 1.0
+    assert runs == [5.0, 1.0]
+    runs.clear()
+
+    async def crowd() -> list[float]:
+        return await asyncio.gather(*[shared.pipeline.acall(work) for _ in range(3)])
+
+    assert shared.clock.run(crowd()) == [5.0] * 3
+    assert runs == [5.0]
+    for s in (hedged, Stack("sync", Hedge(delay=1.0), CALM)):
+        with pytest.raises(ConfigurationError, match=r"can't hedge len \(function\): a thread can't be"):
+            s.pipeline.call(len, "ab")
