@@ -20,11 +20,23 @@ import pytest
 PARTS = ("exporter", "dashboards", "alerts")
 # Which extras a folder's own imports may come from, beside the base dependencies.
 EXTRAS = {
+    "exporter/seawall/exporter": ("web-config",),
     "exporter/seawall/integrations": ("httpx", "redis", "trio"),
     "dashboards": ("generate",),
     "alerts": ("generate",),
     "deploy": ("reference", "generate", "httpx", "redis", "postgres"),
-    "tests": ("dev", "reference", "generate", "httpx", "redis", "postgres", "bench", "mutation", "trio"),
+    "tests": (
+        "dev",
+        "reference",
+        "generate",
+        "httpx",
+        "redis",
+        "postgres",
+        "bench",
+        "mutation",
+        "trio",
+        "web-config",
+    ),
 }
 OWN = {"seawall", "reference", "tests"}
 

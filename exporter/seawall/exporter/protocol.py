@@ -1,0 +1,113 @@
+"""One HTTP connection, with a deadline for each part of it: uvicorn has one for idling only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from seawall.exporter.limits import Limits
+
+Phase = Literal["handshake", "arriving", "answering", "idle"]
+
+# What strangers send is no reason for lines in a service's log.
+_SILENT = logging.getLogger("seawall.exporter.http")
+_SILENT.setLevel(logging.CRITICAL + 1)
+_SILENT.propagate = False
+
+#: Seconds that uvicorn, which closes idle connections, has to do so.
+_GRACE = 5.0
+
+
+class TimedProtocol(H11Protocol):
+    """Every phase ends by its deadline; a client that is late is cut off. ``lost`` is done in the end.
+
+    ``admits`` is asked once, after the handshake: who is not admitted is not listened to.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        limits: Limits,
+        admits: Callable[[asyncio.BaseTransport], bool],
+    ) -> None:
+        super().__init__(config, server_state, {}, asyncio.get_running_loop())
+        self.access_log = False
+        self.logger = _SILENT
+        self.phase: Phase = "handshake"
+        self.lost: asyncio.Future[None] = self.loop.create_future()
+        self._limits = limits
+        self._admits = admits
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # So that `resume_writing` means: nothing is left to write.
+        transport.set_write_buffer_limits(high=1, low=0)
+        super().connection_made(transport)
+        self._enter("arriving", self._limits.headers)
+        if not self._admits(transport):
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        try:
+            super().data_received(data)
+        except h11.LocalProtocolError:
+            # Nonsense in the middle of an answer: there is no way to say so.
+            self.transport.abort()
+        else:
+            if self.phase == "idle" and not self._in_request():
+                self._enter("arriving", self._limits.headers)
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self._in_request() and self.phase != "answering":
+            self._enter("answering", self._limits.answer)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_request():
+            # Requests that came together: the next has begun.
+            self._enter("answering", self._limits.answer)
+        elif not self.flow.write_paused:
+            self._rest()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.phase == "answering" and not self._in_request():
+            self._rest()
+
+    def _in_request(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _rest(self) -> None:
+        # A connection that is closing keeps the deadline that it has: what is left must go out by then.
+        if not self.transport.is_closing():
+            self._enter("idle", self._limits.idle + _GRACE)
+
+    def _enter(self, phase: Phase, seconds: float) -> None:
+        self.phase = phase
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response("Bad Request")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        pass
