@@ -22,6 +22,7 @@ from seawall.resilience import (
     Registry,
     Timeout,
 )
+from seawall.resilience import registry as registries
 from seawall.resilience.events import PolicyChanged
 from seawall.testing import Recording
 
@@ -49,10 +50,14 @@ def test_a_guard_for_each_key_with_its_own_state() -> None:
     )
 
 
-def test_the_default_settings() -> None:
+def test_the_default_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     family = Registry("t").family("partner")
     assert (family.most, family.idle_for) == (100, 300.0)
-    assert Family("seawall-test-family").registry.get("seawall-test-family/other") is not None
+    default = Registry("default")
+    monkeypatch.setattr(registries, "default_registry", default)
+    family = Family("partner")
+    assert family.registry is default
+    assert default.get("partner/other") is family["other"]
 
 
 @pytest.mark.parametrize("key", ["", "a\nb", "x" * 193, "\ud800", "a\u2028b"])
