@@ -1,6 +1,6 @@
-"""A receiver of OTLP traces made of the official opentelemetry-proto stubs, over gRPC and HTTP.
+"""A receiver of OTLP made of the official opentelemetry-proto stubs, over gRPC and HTTP.
 
-It keeps every span as one line of JSON in a file and counts them.
+It keeps every span, data point and log record as one line of JSON in a file and counts them.
 `python -m reference.otlp_receiver` runs it.
 """
 
@@ -13,7 +13,6 @@ import gzip
 import json
 import threading
 import zlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,31 +20,35 @@ from typing import Any, TextIO
 
 import grpc  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    add_TraceServiceServicer_to_server,
-)
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from reference.otlp_plain import ITEMS
 
 HOST = "127.0.0.1"
-_TRACES = "/v1/traces"
+#: By signal, the requests and answers of its service.
+_MESSAGES: dict[str, tuple[Any, Any]] = {
+    "traces": (trace_service_pb2.ExportTraceServiceRequest, trace_service_pb2.ExportTraceServiceResponse),
+    "metrics": (
+        metrics_service_pb2.ExportMetricsServiceRequest,
+        metrics_service_pb2.ExportMetricsServiceResponse,
+    ),
+    "logs": (logs_service_pb2.ExportLogsServiceRequest, logs_service_pb2.ExportLogsServiceResponse),
+}
 _LARGEST_BODY = 64 * 1024 * 1024
 
 
 class Receiver:
     """Listens for OTLP on two ports of the loopback interface; port 0 takes any free one.
 
-    ``OSError`` when a port can't be had. Spans are appended to ``file``; `count` says how many have come.
+    ``OSError`` when a port can't be had. What comes is appended to ``file``; `count` says how many spans have
+    come, `received` how many of what.
     """
 
     def __init__(self, file: Path, *, grpc_port: int = 0, http_port: int = 0) -> None:
         self._arrived = threading.Condition()
-        self._count = {"grpc": 0, "http": 0}
+        self._count = {(signal, protocol): 0 for signal in ITEMS for protocol in ("grpc", "http")}
         self._file: TextIO = file.open("a", encoding="utf-8")
         try:
             self._http = _listening(http_port, self)
@@ -54,7 +57,7 @@ class Receiver:
             raise
         self.http_port: int = self._http.server_address[1]
         self._grpc = grpc.server(ThreadPoolExecutor(4), options=(("grpc.so_reuseport", 0),))
-        add_TraceServiceServicer_to_server(_Service(self), self._grpc)  # type: ignore[no-untyped-call]
+        _serve(self, self._grpc)
         try:
             self.grpc_port: int = self._grpc.add_insecure_port(f"{HOST}:{grpc_port}")
         except RuntimeError:
@@ -66,6 +69,11 @@ class Receiver:
     @property
     def count(self) -> dict[str, int]:
         """Spans received so far, by protocol."""
+        return {protocol: n for (signal, protocol), n in self.received.items() if signal == "traces"}
+
+    @property
+    def received(self) -> dict[tuple[str, str], int]:
+        """Spans, data points and log records received so far, by signal and protocol."""
         with self._arrived:
             return dict(self._count)
 
@@ -87,79 +95,36 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def wait_for(self, spans: int, *, within: float) -> bool:
-        """Wait until so many spans have come in all, for ``within`` seconds at most."""
+    def wait_for(self, items: int, *, within: float, signal: str = "traces") -> bool:
+        """Wait until so many have come of a signal, for ``within`` seconds at most."""
         with self._arrived:
-            return self._arrived.wait_for(lambda: sum(self._count.values()) >= spans, within)
+            return self._arrived.wait_for(
+                lambda: self._count[signal, "grpc"] + self._count[signal, "http"] >= items, within
+            )
 
-    def take(self, request: ExportTraceServiceRequest, protocol: str) -> None:
-        """Keep the spans of one request."""
-        lines = [json.dumps(line) for line in spans_of(request, protocol)]
+    def take(self, signal: str, request: Any, protocol: str) -> None:
+        """Keep what is in one request."""
+        said = {"signal": signal, "protocol": protocol}
+        lines = [json.dumps({**said, **item}) for item in ITEMS[signal](request)]
         with self._arrived:
             self._file.writelines(line + "\n" for line in lines)
             self._file.flush()
-            self._count[protocol] += len(lines)
+            self._count[signal, protocol] += len(lines)
             self._arrived.notify_all()
 
 
-def spans_of(request: ExportTraceServiceRequest, protocol: str) -> Iterator[dict[str, object]]:
-    """Each span of a request, with its resource, as plain data; ids in hexadecimal, times in seconds."""
-    for of_resource in request.resource_spans:
-        resource = _attributes(of_resource.resource.attributes)
-        for of_scope in of_resource.scope_spans:
-            for span in of_scope.spans:
-                yield {
-                    "protocol": protocol,
-                    "service": resource.get("service.name", ""),
-                    "resource": resource,
-                    "scope": of_scope.scope.name,
-                    **_plain(span),
-                }
+def _serve(receiver: Receiver, server: grpc.Server) -> None:
+    def export(signal: str) -> Any:
+        def answer(_: object, request: Any, __: grpc.ServicerContext) -> Any:
+            receiver.take(signal, request, "grpc")
+            return _MESSAGES[signal][1]()
 
+        return answer
 
-def _plain(span: Span) -> dict[str, object]:
-    return {
-        "trace_id": span.trace_id.hex(),
-        "span_id": span.span_id.hex(),
-        "parent_span_id": span.parent_span_id.hex(),
-        "name": span.name,
-        "kind": Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
-        "start": span.start_time_unix_nano / 1e9,
-        "end": span.end_time_unix_nano / 1e9,
-        "status": span.status.code,
-        "attributes": _attributes(span.attributes),
-        "events": [{"name": e.name, "attributes": _attributes(e.attributes)} for e in span.events],
-        "links": [{"trace_id": link.trace_id.hex(), "span_id": link.span_id.hex()} for link in span.links],
-    }
-
-
-def _attributes(pairs: Any) -> dict[str, object]:
-    found: list[KeyValue] = list(pairs)
-    return {pair.key: _value(pair.value) for pair in found}
-
-
-def _value(value: AnyValue) -> object:
-    kind = value.WhichOneof("value")
-    if kind is None:
-        return None
-    if kind == "array_value":
-        return [_value(inner) for inner in value.array_value.values]
-    if kind == "kvlist_value":
-        return _attributes(value.kvlist_value.values)
-    if kind == "bytes_value":
-        return value.bytes_value.hex()
-    return getattr(value, kind)
-
-
-class _Service(TraceServiceServicer):
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-
-    def Export(  # noqa: N802 - the protocol's name
-        self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
-    ) -> ExportTraceServiceResponse:
-        self._receiver.take(request, "grpc")
-        return ExportTraceServiceResponse()
+    services: Any = (trace_service_pb2_grpc, metrics_service_pb2_grpc, logs_service_pb2_grpc)
+    for (signal, _), stubs, name in zip(ITEMS.items(), services, ("Trace", "Metrics", "Logs"), strict=True):
+        servicer = type(name, (getattr(stubs, f"{name}ServiceServicer"),), {"Export": export(signal)})
+        getattr(stubs, f"add_{name}ServiceServicer_to_server")(servicer(), server)
 
 
 class _HttpServer(ThreadingHTTPServer):
@@ -191,17 +156,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(411 if not size else 413)
             return
         body = self.rfile.read(int(size))
-        if self.path != _TRACES:
+        signal = self.path.removeprefix("/v1/")
+        if signal == self.path or signal not in _MESSAGES:
             self._answer(404)
             return
-        request = ExportTraceServiceRequest()
+        request_of, answer = _MESSAGES[signal]
+        request = request_of()
         try:
             request.ParseFromString(self._decompressed(body))
         except (DecodeError, OSError, EOFError, zlib.error):
             self._answer(400)
             return
-        self.server.receiver.take(request, "http")
-        self._answer(200, ExportTraceServiceResponse().SerializeToString())
+        self.server.receiver.take(signal, request, "http")
+        self._answer(200, answer().SerializeToString())
 
     def _decompressed(self, body: bytes) -> bytes:
         coding = self.headers.get("Content-Encoding", "identity")
@@ -223,9 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m reference.otlp_receiver", description=__doc__)
     parser.add_argument("--grpc-port", type=int, default=4317)
     parser.add_argument("--http-port", type=int, default=4318)
-    parser.add_argument(
-        "--file", type=Path, required=True, help="where spans are kept, one line of JSON each"
-    )
+    parser.add_argument("--file", type=Path, required=True, help="where it is kept, one line of JSON each")
     options = parser.parse_args(arguments)
     try:
         receiver = Receiver(options.file, grpc_port=options.grpc_port, http_port=options.http_port)

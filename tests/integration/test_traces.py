@@ -147,7 +147,7 @@ def test_the_receiver_refuses_what_is_no_trace(tmp_path: Path) -> None:
         zipped = {"Content-Encoding": "gzip"}
         assert httpx.post(url, content=b"no gzip", headers=zipped).status_code == 400
         assert httpx.post(url, content=gzip.compress(b""), headers=zipped).status_code == 200
-        assert httpx.post(url.replace("traces", "logs"), content=b"").status_code == 404
+        assert httpx.post(url.replace("traces", "profiles"), content=b"").status_code == 404
         assert receiver.count == {"grpc": 0, "http": 0}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from weakref import WeakSet
+
 from seawall.telemetry.locks import CallLock
 
 #: Every (signal, reason) that can be counted, and what was lost; all exist at 0 from the start.
@@ -23,17 +26,21 @@ REASONS = {
         "collector_failed",
     ): "A collector of the service's own raised, or its family can't be written.",
     ("series", "worker_file"): "A file of another process could not be read; its last good numbers count.",
-    ("series", "folder"): "The folder of the processes could not be had; the last sums are shown.",
-    ("series", "no_room"): "No room in the folder: a guard counts for its own process alone.",
+    ("series", "folder"): "The folder of the processes could not be had or written; the last sums are shown.",
+    ("series", "no_room"): "No room in the folder: a guard's numbers are left out until there is some.",
 }
 
 
 class Dropped:
-    """Counts of lost items by signal and reason. Thread-safe; adding never raises for a declared pair."""
+    """Counts of lost items by signal and reason. Thread-safe; adding never raises for a declared pair.
+
+    A forked child begins at 0: what the parent lost is counted there.
+    """
 
     def __init__(self) -> None:
         self._lock = CallLock()
-        self._counts = dict.fromkeys(REASONS, 0)
+        self.clear()
+        _all.add(self)
 
     def add(self, signal: str, reason: str, count: int = 1) -> None:
         """Count ``count`` lost items. ``KeyError`` for a pair that is not in `REASONS`."""
@@ -44,3 +51,19 @@ class Dropped:
         """A copy of all counts."""
         with self._lock:
             return dict(self._counts)
+
+    def clear(self) -> None:
+        """All back to 0."""
+        self._counts = dict.fromkeys(REASONS, 0)
+
+
+_all: WeakSet[Dropped] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for dropped in list(_all):
+        dropped.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -78,7 +78,7 @@ class LineWriter:
         return 0
 
     def _write(self, stream: TextIO, line: str, *, patient: bool) -> None:
-        raw = _below(stream)
+        raw = below(stream)
         if raw is None:
             stream.write(line + "\n")
             stream.flush()
@@ -99,7 +99,7 @@ class LineWriter:
             self._torn = 0 < len(left) < size or (self._torn and len(left) == size)
 
 
-def _below(stream: TextIO) -> io.FileIO | None:
+def below(stream: TextIO) -> io.FileIO | None:
     """The file below the buffers of an ordinary stream.
 
     A write through the buffers holds their lock. At its end the interpreter takes that of standard error, and

@@ -114,14 +114,23 @@ class Push:
             if part is not None:
                 part.start()
 
-    def stop(self) -> None:
-        """Send what there is; return by the deadline, which is one for all signals."""
-        until = time.monotonic() + self._settings.shutdown_deadline
-        parts = [part for part in (self._spans, self.logs, self._metrics) if part is not None]
-        for part in parts:
+    def ask_to_end(self) -> float:
+        """Send what there is, take nothing more. Returns at once, with the time for `end`."""
+        for part in self._parts():
             part.ask_to_end()
-        for part in parts:
+        return time.monotonic() + self._settings.shutdown_deadline
+
+    def end(self, until: float) -> None:
+        """Return at that time of the monotonic clock at the latest: one deadline for all signals."""
+        for part in self._parts():
             part.end(until)
+
+    def stop(self) -> None:
+        """Both, when there is nothing to do between them."""
+        self.end(self.ask_to_end())
+
+    def _parts(self) -> list[BatchProcessor | LogExport | MetricsPush]:
+        return [part for part in (self._spans, self.logs, self._metrics) if part is not None]
 
 
 def _is_url(text: object) -> bool:

@@ -89,9 +89,11 @@ class Worker:
 
     def _run(self) -> None:
         otel_context.attach(otel_context.set_value(_SUPPRESS, True))
-        while not self.ending and self._is_mine():
+        while True:
             with suppress(Empty):
                 self._bell.get(timeout=self._interval)
+            if self.ending or not self._is_mine():
+                break
             self._turn()
         if self._is_mine():
             self._turn()
