@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from seawall.resilience import Breaker
@@ -109,3 +111,32 @@ def test_closing_begins_an_empty_window_at_the_successes_so_far() -> None:
     assert change.to_state == "closed"
     assert state.ratios(11.0, 9) == (0.0, 0.0, 0)
     assert state.ratios(11.0, 10) == (0.0, 0.0, 1)
+
+
+def test_other_settings_are_those_of_the_shadow_too_which_is_on() -> None:
+    state = unarmed()
+    shadow = shadow_of(state)
+    settings = Breaker(window_calls=1, minimum_calls=1, window_seconds=4.0, mode="metrics_only")
+    state.reconfigure(settings, 5.0, 0)
+    assert (state.settings, shadow.settings) == (settings, replace(settings, mode="on"))
+    assert (state.window.seconds, shadow.window.seconds) == (4.0, 4.0)
+    state.settle(1, "success", "", 6.0, 0)
+    later = replace(settings, window_seconds=8.0)
+    state.reconfigure(later, 9.0, 0)
+    assert (state.window.seconds, shadow.window.seconds) == (8.0, 8.0)
+    assert [at for at, _ in shadow.window._marks] == [5.0, 5.4, 6.0, 6.4, 9.0]
+
+
+def test_probes_of_a_round_that_has_no_permit_left_are_forgotten() -> None:
+    wide = replace(ONE, half_open_permits=4, half_open_success_ratio=0.5)
+    state = BreakerState(wide)
+    state.settle(1, "failure", "E", 0.0, 0)
+    state.admit(10.0)
+    state.admit(10.0)
+    for outcome in ("success", "failure"):
+        assert state.settle(3, outcome, "E", 11.0, 0) is None
+    assert state.ratios(11.0, 0) == (0.5, 0.0, 2)
+    state.reconfigure(replace(wide, half_open_permits=3), 12.0, 0)
+    assert state.ratios(12.0, 0) == (0.5, 0.0, 2)
+    state.reconfigure(replace(wide, half_open_permits=2), 12.0, 0)
+    assert state.ratios(12.0, 0) == (0.0, 0.0, 0)

@@ -42,6 +42,11 @@ class Lookup:
         return key
 
 
+class Promise:
+    def __await__(self) -> Iterator[Any]:
+        yield from ()
+
+
 def future() -> asyncio.Future[int]:
     raise NotImplementedError
 
@@ -64,6 +69,8 @@ future_by_type.__annotations__["return"] = asyncio.Future
         (functools.cached_property(plain), "cached_property, a descriptor"),
         (functools.partialmethod(plain), "partialmethod, a descriptor"),
         (rows("mine"), "rows, which was called already: guard the function"),
+        (arows("mine"), "arows, which was called already: guard the function"),
+        (Promise(), "Promise, which was called already: guard the function"),
         (7, "int, which can't be called"),
         (future, "future, whose result is more than an awaitable.*allowed: async def"),
         (future_by_name, "future_by_name, whose result is more"),

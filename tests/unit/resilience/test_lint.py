@@ -248,6 +248,7 @@ def test_a_timeout_further_in_that_never_comes() -> None:
         "of 2 s that one of them has; set that below 1.9, or leave it out",
     ]
     assert pipeline(Timeout(attempt=2.0), Timeout(total=1.9), Breaker(), Timeout(attempt=1.8))[1] == []
+    assert pipeline(Timeout(attempt=2.0), Breaker(), Timeout(attempt=9.0, attempt_for=len))[1] == []
 
 
 def test_the_reference_service_is_well_composed() -> None:

@@ -23,6 +23,7 @@ from seawall.resilience import (
     TimedOut,
     Timeout,
 )
+from seawall.resilience.pipeline import _Inner
 
 
 def test_states_say_how_few_get_through() -> None:
@@ -117,6 +118,20 @@ def test_calls_pass_their_arguments_on() -> None:
     assert asyncio.run(s.pipeline.acall(aadd, 3, b=1)) == 4
     assert asyncio.run(s.pipeline.acall(promised, 3)) == 4
     assert s.counts("calls", "default", "success") == [3, 3]
+
+    def pages(first: int, last: int) -> Iterator[int]:
+        yield from range(first, last)
+
+    assert list(s.pipeline.call(pages, 3, last=5)) == [3, 4]
+    assert s.counts("calls", "default", "success") == [4, 4]
+
+
+def test_functions_under_inner_layers_are_equal_where_the_functions_are() -> None:
+    inner = _Inner(len, repr)
+    assert inner == _Inner(len, str)
+    assert hash(inner) == hash(_Inner(len, str))
+    assert inner != _Inner(max, repr)
+    assert inner != len
 
 
 def test_what_can_not_be_guarded_is_refused() -> None:

@@ -64,6 +64,8 @@ def test_two_timeouts_of_a_layer_are_one() -> None:
     for other in asked, own:
         assert len(orders(Timeout(total=1.0), other)) == 2
     assert len(orders(Timeout(total=1.0, threads=3), Timeout(attempt=0.5))) == 2
+    by_operation = Timeout(by_operation={"default": Timeout(attempt=0.5)})
+    assert orders(Timeout(total=1.0), by_operation) == [["total_timeout"], ["attempt_timeout"]]
     assert orders(Timeout(total=1.0), Timeout(attempt=1.0)) == [["total_timeout", "attempt_timeout"]]
 
 
@@ -102,8 +104,14 @@ def test_without_a_registry_it_is_in_the_default_one() -> None:
     made = Pipeline("pipeline-of-this-test", (TRIP,))
     try:
         assert default_registry.get("pipeline-of-this-test") is made.layers[0]
+        assert made.describe()["layers"][0]["description"] == ""
+        Guard("refused-in-this-test/2")
+        with pytest.raises(ConfigurationError, match="guard 'refused-in-this-test/2' exists already"):
+            Pipeline("refused-in-this-test", (TRIP, CALM))
+        assert default_registry.get("refused-in-this-test") is None
     finally:
-        default_registry.remove("pipeline-of-this-test")
+        for name in ("pipeline-of-this-test", "refused-in-this-test/2"):
+            default_registry.remove(name)
 
 
 @pytest.mark.parametrize("policies", [[], (), None, TRIP, "breaker", {"breaker": TRIP}])
@@ -122,7 +130,7 @@ def test_all_that_is_wrong_is_in_one_error() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Pipeline(
             "bank", [3, both, odd, RetryBudget(), Retry(idempotent=("pay",))],  # type: ignore[list-item]
-            operations=("read",), criticality="huge", registry=registry,
+            operations=("read",), criticality="huge", objectives="fast", registry=registry,  # type: ignore[arg-type]
         )  # fmt: skip
     kinds = "Breaker, Retry, Timeout, Bulkhead, RateLimit, Fallback, Hedge, Coalesce"
     assert caught.value.problems == (
@@ -132,6 +140,7 @@ def test_all_that_is_wrong_is_in_one_error() -> None:
         f"Pipeline 'bank'.policies[3] is {RetryBudget()!r}; allowed: a policy: {kinds}",
         "Guard 'bank'.retry.idempotent is 'write'; allowed: read",
         "Guard 'bank'.criticality is 'huge'; allowed: critical, default, sheddable",
+        "Guard 'bank'.objectives is 'fast'; allowed: an Objectives, or None",
         "Guard 'bank'.retry.idempotent is 'pay'; allowed: read",
     )
     assert list(registry) == []

@@ -165,3 +165,24 @@ def test_an_observer_is_told_whose_call_begins_and_of_which_operation(bench: Cal
     else:
         b.clock.run(b.guard.operation("pay").acall(asyncio.sleep, 0))
     assert told == [(b.guard, "default"), (b.guard, "pay")]
+
+
+def test_who_unsubscribes_hears_no_more_and_others_do() -> None:
+    registry, one, other = Registry("t"), Recording(), Recording()
+    guard = Guard("bank", retry=CALM, registry=registry, sleep=lambda seconds: None)
+    registry.subscribe(one)
+    registry.subscribe(other)
+    registry.unsubscribe(one)
+    with pytest.raises(ConnectionError):
+        guard.call(fails(ConnectionError()))
+    assert (len(one.events), len(other.events) > 0) == (0, True)
+
+
+def test_an_error_that_nobody_saw_is_an_exception_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    registry = Registry("t")
+    for _ in range(2):
+        registry.count_listener_error("sink")
+    assert registry.listener_errors == {"sink": 2}
+    assert [record.getMessage() for record in caplog.records] == [
+        "listener sink raised an exception; further errors are counted, not logged"
+    ]

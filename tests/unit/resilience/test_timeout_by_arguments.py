@@ -73,13 +73,16 @@ def test_nonsense_is_counted_and_the_fixed_limit_holds(bench: Any, said: Any) ->
     assert b.count("attempts", "default", "success") == 1
 
 
-def test_what_it_raises_is_counted_and_the_fixed_limit_holds(bench: Any) -> None:
+def test_what_it_raises_is_counted_and_the_fixed_limit_holds(
+    bench: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(count: int) -> float:
         raise LookupError
 
     b = bench(timeout=Timeout(total=20, attempt_for=broken))
     assert run(b, 500, 0.25) == pytest.approx(19.75)
     assert b.registry.listener_errors["timeout.attempt_for"] == 1
+    assert "listener timeout.attempt_for raised LookupError" in caplog.text
 
 
 def test_none_stands_for_the_fixed_limit(bench: Any) -> None:
