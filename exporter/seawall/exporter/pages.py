@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from seawall.resilience import Guard, Registry
-from seawall.telemetry import catalog
+from seawall.telemetry import catalog, failed_calls
 from seawall.telemetry.collector import label_values
 from seawall.telemetry.source import Source, View
 
@@ -59,7 +59,7 @@ def resilience(registry: Registry) -> Document:
                 "name": guard.name,
                 "criticality": guard.criticality,
                 "status": dependency_status(guard),
-                **guard.snapshot(),
+                **_snapshot(guard),
             }
             for guard in guards
         ],
@@ -67,7 +67,7 @@ def resilience(registry: Registry) -> Document:
 
 
 def dependencies(registry: Registry) -> Document:
-    """Each dependency: up, degraded or down, and what it means to the service."""
+    """Each dependency: up, degraded or down, what it means to the service, why its breaker opened last."""
     guards = _sorted(registry)
     return {
         "status": overall(guards),
@@ -79,6 +79,7 @@ def dependencies(registry: Registry) -> Document:
                 "state": guard.state,
                 "criticality": guard.criticality,
                 "fallback": "fallback" in guard.policies,
+                "why_opened": _snapshot(guard)["why_opened"],
             }
             for guard in guards
         ],
@@ -110,6 +111,14 @@ def readiness(registry: Registry, checks: dict[str, bool]) -> tuple[bool, Docume
 
 def _sorted(registry: Registry) -> list[Guard]:
     return sorted(registry, key=lambda guard: guard.name)
+
+
+def _snapshot(guard: Guard) -> Document:
+    """The guard's own, and with why it opened the traces of the calls that made it."""
+    found = guard.snapshot()
+    if found["why_opened"] is not None:
+        found["why_opened"]["trace_ids"] = list(failed_calls.trace_ids(guard))
+    return found
 
 
 def _totals(view: View) -> Document:

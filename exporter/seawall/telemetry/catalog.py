@@ -7,9 +7,10 @@ declaration here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
+from seawall.resilience.events import Transition
 from seawall.resilience.fields import FIELDS_BY_NAME
 
 Type = Literal["counter", "gauge", "histogram", "stateset", "info"]
@@ -244,7 +245,7 @@ SPAN_TRANSITION = "seawall.breaker.transition"
 SPANS = {
     SPAN_CALL: "One call of an operation, with all its attempts and waits.",
     SPAN_ATTEMPT: "One attempt: the dependency was asked. Child of the call.",
-    SPAN_WAIT: "Waiting for a retry, a place in the bulkhead, a permit of the limiter. Child of the call.",
+    SPAN_WAIT: "Waiting for a retry, a place, a permit, another's answer. Child of the call.",
     SPAN_TRANSITION: "The breaker changed its state; linked to the calls that led to it.",
 }
 
@@ -265,8 +266,17 @@ ATTRIBUTES = {
     ATTR_ATTEMPTS: "Attempts that the call took.",
     ATTR_BREAKER_STATE: "State of the breaker when the call ended.",
     ATTR_ATTEMPT_NUMBER: "Number of the attempt, from 1.",
-    ATTR_WAIT_REASON: "`retry`, `bulkhead` or `rate_limit`.",
+    ATTR_WAIT_REASON: "`retry`, `bulkhead`, `rate_limit` or `coalesce`.",
     ATTR_ERROR_TYPE: "Type of the exception; never its text.",
+}
+#: Of a transition's span and span event, by the fields of the core's event.
+TRANSITION_ATTRIBUTES = {
+    f.name: f"seawall.breaker.{f.name}"
+    for f in fields(Transition)
+    if f.name not in ("dependency", "operation", "number", "at")
+}
+ATTRIBUTES |= {
+    name: f"Of a transition: `{field}`, as in its log event." for field, name in TRANSITION_ATTRIBUTES.items()
 }
 
 #: Log event of a request that was answered.

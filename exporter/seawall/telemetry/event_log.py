@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 
 from structlog.typing import FilteringBoundLogger
 
+from seawall.resilience import Registry
 from seawall.resilience.events import EVENT_TYPES, CallDegraded, Event, Transition
-from seawall.telemetry import catalog
+from seawall.telemetry import catalog, failed_calls
 from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.locks import CallLock
 
@@ -32,7 +33,8 @@ class _Allowance:
 class EventLog:
     """Writes each event under its catalog name: ``burst`` lines at once, then ``per_second``, of each guard.
 
-    The next line that passes says how many were held back: ``suppressed``.
+    The next line that passes says how many were held back: ``suppressed``. With a ``registry`` the line of a
+    breaker that opens says in whose traces the calls stand that opened it: ``trace_ids``.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class EventLog:
         logger: FilteringBoundLogger,
         dropped: Dropped,
         *,
+        registry: Registry | None = None,
         burst: int = 20,
         per_second: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._logger = logger
         self._dropped = dropped
+        self._registry = registry
         self._burst = float(burst)
         self._per_second = per_second
         self._clock = clock
@@ -63,11 +67,16 @@ class EventLog:
         entry = {field: getattr(event, field) for field in _FIELDS[kind]}
         if isinstance(event, Transition):
             entry["errors"] = dict(event.errors)
-        entry = {field: value for field, value in entry.items() if value not in (None, "")}
+            entry["trace_ids"] = self._trace_ids(event)
+        entry = {field: value for field, value in entry.items() if value not in (None, "", ())}
         if suppressed:
             entry["suppressed"] = suppressed
         write = self._logger.warning if _is_warning(event) else self._logger.info
         write(name, **entry)
+
+    def _trace_ids(self, event: Transition) -> tuple[str, ...]:
+        guard = None if self._registry is None else self._registry.get(event.dependency)
+        return () if guard is None else failed_calls.ids(failed_calls.tripping(guard, event))
 
     def _take(self, name: str, dependency: str) -> int | None:
         """Lines held back before this one, or ``None`` when this one is held back too."""

@@ -109,6 +109,8 @@ def _logs() -> Iterator[str]:
         "Every line has `event`, `level`, `timestamp`, and, where there is a request or a trace,"
         " `correlation_id`, `trace_id`, `span_id`. Errors are names of types, never texts. An event of"
         " one guard that comes too often is held back; the next line says how many were, in `suppressed`."
+        " When a breaker opens, `trace_ids` are the traces of the calls that made it, as far as they were"
+        " sampled."
     )
     yield ""
     kinds = {kind.__name__: [f.name for f in fields(kind) if f.name != "at"] for kind in EVENT_TYPES}

@@ -9,17 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TraceFlags, Tracer, TracerProvider
+from opentelemetry.trace import (
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    TracerProvider,
+)
 
 from seawall.resilience import Guard, Registry
 from seawall.resilience.observer import Watch
-from seawall.telemetry import catalog, correlation
+from seawall.telemetry import catalog, correlation, failed_calls
 from seawall.telemetry.exemplars import exemplar
+from seawall.telemetry.one_line import plain
 from seawall.telemetry.span_events import SpanEvents
 
 #: Where a context keeps its span, and where the current context is kept. Asking there directly takes a
@@ -30,7 +40,7 @@ _kept = getattr(getattr(otel_context, "_RUNTIME_CONTEXT", None), "_current_conte
 _current: Final[Callable[[], Context]] = (
     _kept.get if isinstance(_kept, ContextVar) else otel_context.get_current
 )
-#: Places in a span context, as its own properties have them.
+#: Places in a span context, which is a tuple: its properties cost a call each.
 _FLAGS: Final = 3
 _IS_VALID: Final = 5
 _SAMPLED: Final = int(TraceFlags.SAMPLED)
@@ -44,6 +54,7 @@ class Tracing:
         self._registry = registry
         self._tracer: Tracer = trace.get_tracer("seawall", tracer_provider=provider)
         self._events = SpanEvents(registry, self._tracer)
+        self._unsampled: SpanContext | None = None
 
     def start(self) -> None:
         """Begin to watch the registry's calls and events."""
@@ -56,12 +67,23 @@ class Tracing:
 
     def watching(self) -> bool:
         """Whether the current context is one to trace: sampled, or without any parent."""
-        span: Span | None = _current().get(_SPAN_KEY)  # type: ignore[assignment]
-        if span is None:
+        try:
+            span: Any = _current()[_SPAN_KEY]
+        except KeyError:
             return True
-        # A span context is a tuple; its properties cost a call each, and this is asked on every call.
-        context = span.get_span_context()
-        return context[_FLAGS] & _SAMPLED == _SAMPLED or not context[_IS_VALID]
+        try:
+            context = span._context
+        except AttributeError:
+            context = None
+        if context is self._unsampled and context is not None:
+            return False
+        if type(context) is not SpanContext:
+            context = span.get_span_context()
+        if context[_FLAGS] & _SAMPLED or not context[_IS_VALID]:
+            return True
+        # A request's next calls are asked about the same one: nothing of it can change.
+        self._unsampled = context
+        return False
 
     def call_started(self, guard: Guard, operation: str) -> Watch:
         attributes = {catalog.ATTR_DEPENDENCY: guard.name, catalog.ATTR_OPERATION: operation}
@@ -70,10 +92,6 @@ class Tracing:
             attributes[catalog.ATTR_CORRELATION_ID] = identifier
         span = _started(self._tracer, catalog.SPAN_CALL, attributes)
         return _CallWatch(self, guard, span) if span.is_recording() else _Unsampled(span)
-
-    def failed(self, guard: Guard, span: Span) -> None:
-        """Remember a span that counted against the guard, to link it should the breaker open."""
-        self._events.remember(guard.name, span.get_span_context())
 
     @property
     def tracer(self) -> Tracer:
@@ -154,7 +172,7 @@ class _CallWatch:
         attempt.leave()
         attempt.span.set_attribute(catalog.ATTR_OUTCOME, outcome)
         if outcome in _FAILED or outcome == "slow":
-            self._tracing.failed(self._guard, attempt.span)
+            failed_calls.remember(self._guard, attempt.span.get_span_context())
         self._close(attempt.span, outcome, error, slot, seconds)
 
     def wait_started(self, reason: str) -> None:
@@ -183,7 +201,7 @@ class _CallWatch:
 
     def _close(self, span: Span, outcome: str, error: str, slot: int, seconds: float) -> None:
         if error:
-            span.set_attribute(catalog.ATTR_ERROR_TYPE, error)
+            span.set_attribute(catalog.ATTR_ERROR_TYPE, plain(error))
         if outcome in _FAILED:
             span.set_status(Status(StatusCode.ERROR))
         context = span.get_span_context()

@@ -6,12 +6,13 @@ import gc
 import io
 import weakref
 
+from opentelemetry.trace import SpanContext, TraceFlags
 from prometheus_client import CollectorRegistry, generate_latest
 
 from seawall.resilience import Breaker, Guard, Registry, Retry
 from seawall.resilience.events import CallFailed
 from seawall.resilience.ledger import Exemplar
-from seawall.telemetry import event_log, logs
+from seawall.telemetry import event_log, failed_calls, logs
 from seawall.telemetry.collector import Collector
 from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.event_log import EventLog
@@ -119,20 +120,13 @@ def test_the_log_forgets_allowances_that_are_as_good_as_new() -> None:
     assert [name for _, name in log._allowances] == ["noisy", "later"]
 
 
-def test_spans_remembered_for_links_go_with_their_guard() -> None:
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.trace import SpanContext, TraceFlags
-
-    from seawall.telemetry.span_events import SpanEvents
-
+def test_attempts_remembered_for_links_go_with_their_guard() -> None:
     registry = Registry("t")
-    events = SpanEvents(registry, TracerProvider().get_tracer("t"))
     context = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(1))
+    before = len(failed_calls._failed)
     for name in ("a", "b"):
-        Guard(name, registry=registry)
-        events.remember(name, context)
+        failed_calls.remember(Guard(name, registry=registry), context)
+    assert len(failed_calls._failed) == before + 2
     registry.remove("a")
-    assert sorted(events._failed) == ["a", "b"]
-    Guard("c", registry=registry)
-    events.remember("c", context)
-    assert sorted(events._failed) == ["b", "c"]
+    gc.collect()
+    assert len(failed_calls._failed) == before + 1
