@@ -97,13 +97,14 @@ def test_coroutine_functions_are_awaited_under_the_guard(b: Bench, function: Any
         assert await b.guard(function)("mine") == "mine"
         assert await b.guard.call(function, "mine") == "mine"
         assert await b.guard.acall(function, "mine") == "mine"
+        assert await b.guard.acall(function, account="mine") == "mine"
 
     assert inspect.iscoroutinefunction(b.guard(function))
     unawaited = b.guard(function)("mine")
     assert b.count("attempts", "default", "success") == 0
     unawaited.close()
     run(main())
-    assert b.count("attempts", "default", "success") == 3
+    assert b.count("attempts", "default", "success") == 4
 
 
 def test_types_coroutine_is_a_coroutine_function(b: Bench) -> None:

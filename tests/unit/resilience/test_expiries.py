@@ -117,3 +117,15 @@ def test_each_loop_has_its_own_and_closed_ones_are_forgotten() -> None:
     assert set(made._by_loop) == {other, third}
     assert made._by_loop is watched._by_loop
     assert made.on(other) is apart  # type: ignore[arg-type]
+
+
+def test_a_closed_loop_that_another_thread_forgets_first_is_forgotten() -> None:
+    class Gone(Loop):
+        def is_closed(self) -> bool:
+            del known[self]  # type: ignore[arg-type]
+            return True
+
+    gone, loop, known = Gone(), Loop(), {}
+    known[gone] = Expiries(5.0, ManualClock(), gone, known)  # type: ignore[arg-type]
+    watched = Expiries(5.0, ManualClock(), None, known).on(loop)  # type: ignore[arg-type]
+    assert known == {loop: watched}

@@ -186,3 +186,18 @@ def test_an_error_that_nobody_saw_is_an_exception_in_the_log(caplog: pytest.LogC
     assert [record.getMessage() for record in caplog.records] == [
         "listener sink raised an exception; further errors are counted, not logged"
     ]
+
+
+def test_the_errors_of_an_observer_are_counted_from_0_once_there_is_one() -> None:
+    registry = Registry("t")
+    registry.observe(None)
+    assert registry.listener_errors == {}
+
+    class Observer:
+        def watching(self) -> bool:
+            return False
+
+        def call_started(self, guard: Guard, operation: str) -> None: ...
+
+    registry.observe(Observer())  # type: ignore[arg-type]
+    assert registry.listener_errors == {"observer": 0}
