@@ -97,7 +97,7 @@ def test_coroutine_functions_are_awaited_under_the_guard(b: Bench, function: Any
         assert await b.guard(function)("mine") == "mine"
         assert await b.guard.call(function, "mine") == "mine"
         assert await b.guard.acall(function, "mine") == "mine"
-        assert await b.guard.acall(function, account="mine") == "mine"
+        assert await b.guard.acall(coroutine, account="mine") == "mine"
 
     assert inspect.iscoroutinefunction(b.guard(function))
     unawaited = b.guard(function)("mine")
