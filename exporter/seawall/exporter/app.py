@@ -62,7 +62,10 @@ def create_app(
         POLICIES: exporter.policies,
     }
     routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
-    return Starlette(routes=routes, exception_handlers={Exception: _failed})
+    app = Starlette(routes=routes, exception_handlers={Exception: _failed})
+    # A redirect would repeat whatever host the client has named.
+    app.router.redirect_slashes = False
+    return app
 
 
 class _Exporter:
