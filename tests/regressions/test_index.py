@@ -20,7 +20,7 @@ pybreaker 3 7 24 28
 tenacity 186 529
 limits 14
 cpython 90155
-client_python 363 1076
+client_python 363 367 604 898 996 1076
 opentelemetry_python 2606 4043 4568 4752
 prometheus 1673
 """

@@ -45,13 +45,16 @@ def create_app(
     metrics: CollectorRegistry | None = None,
     checks: Mapping[str, readiness.Check] | None = None,
     dropped: Dropped | None = None,
+    source: Source | None = None,
 ) -> Starlette:
     """The application over a registry's guards.
 
     ``metrics`` is a prometheus_client registry whose families come out on the same page. ``checks`` are the
     service's own questions for readiness. ``dropped`` is shared with whatever else may lose telemetry.
+    ``source``: where the numbers come from, when not from the registry alone.
     """
-    exporter = _Exporter(registry, service, metrics, dict(checks or {}), dropped)
+    source = source or Source(registry, service=service, dropped=dropped)
+    exporter = _Exporter(registry, source, metrics, dict(checks or {}))
     endpoints = {
         METRICS: exporter.metrics,
         LIVE: exporter.live,
@@ -74,15 +77,14 @@ class _Exporter:
     def __init__(
         self,
         registry: Registry,
-        service: Service | None,
+        source: Source,
         metrics: CollectorRegistry | None,
         checks: dict[str, readiness.Check],
-        dropped: Dropped | None,
     ) -> None:
         self._registry = registry
         self._checks = checks
-        self._source = Source(registry, service=service, dropped=dropped)
-        self._page = MetricsPage(self._source, metrics)
+        self._source = source
+        self._page = MetricsPage(source, metrics)
 
     def metrics(self, request: Request) -> Response:
         openmetrics = wants_openmetrics(_joined(request, "accept"))

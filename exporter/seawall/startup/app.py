@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
@@ -15,6 +16,7 @@ from seawall.resilience import Registry
 from seawall.startup.manager import ResilienceManager
 from seawall.telemetry.logs import Style
 from seawall.telemetry.otlp import OtlpSettings
+from seawall.telemetry.processes import FolderError
 
 
 class _TakesMiddleware(Protocol):
@@ -56,7 +58,7 @@ class AppStartup:
         waiting = [await receive()]
         try:
             self._started()
-        except ServerError as error:
+        except (ServerError, FolderError) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
 
@@ -91,6 +93,7 @@ def install(
     metrics: CollectorRegistry | None = None,
     checks: Mapping[str, Check] | None = None,
     pages: tuple[str, ...] = PATHS,
+    processes: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Set up an ASGI application in one call and return what to serve.
 
@@ -108,6 +111,7 @@ def install(
         log_stream=log_stream,
         metrics=metrics,
         checks=checks,
+        processes=processes,
     )
     if hasattr(app, "add_middleware"):
         app.add_middleware(AppStartup, manager=manager, pages=pages)

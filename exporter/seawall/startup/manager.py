@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
+import time
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -25,6 +27,7 @@ from seawall.telemetry.lines import LineWriter
 from seawall.telemetry.logs import Style
 from seawall.telemetry.otlp import OtlpSettings, Push
 from seawall.telemetry.otlp_logs import Tap
+from seawall.telemetry.processes import ProcessSource, Sharing, shared_folder
 from seawall.telemetry.service import Service
 from seawall.telemetry.stdlib_logs import StructuredHandler, give_back, take_over
 from seawall.telemetry.tracing import Tracing
@@ -40,9 +43,11 @@ class ResilienceManager:
     unless it has traces, spans go to the tracer provider that the service has set up, if any. ``logs``:
     ``json`` or ``console``; ``None`` writes nothing and leaves structlog as it is. ``metrics``: a
     prometheus_client registry to come out on the same page. ``checks``: the service's own questions for
-    readiness.
+    readiness. ``processes``: a folder that the processes of one service share; the page is their sum.
+    ``None``: what the environment variable SEAWALL_PROCESSES_DIR names; ``""``: none, whatever it says.
 
-    `ConfigurationError` names every setting that can't be. A `start` that fails leaves nothing running.
+    `ConfigurationError` names every setting that can't be; `FolderError` says why a folder can't be shared.
+    A `start` that fails leaves nothing running.
     """
 
     def __init__(
@@ -57,8 +62,9 @@ class ResilienceManager:
         log_stream: TextIO | None = None,
         metrics: CollectorRegistry | None = None,
         checks: Mapping[str, Check] | None = None,
+        processes: str | os.PathLike[str] | None = None,
     ) -> None:
-        _check(registry, service_name, exporter, otlp, logs)
+        _check(registry, service_name, exporter, otlp, logs, processes)
         self.registry = registry
         self.service = Service(name=service_name, version=service_version)
         self.dropped = Dropped()
@@ -71,8 +77,20 @@ class ResilienceManager:
         self._push: Push | None = None
         self.provider: TracerProvider | None = None
         self._otlp = otlp
+        self._sharing: Sharing | None = None
+        source: ProcessSource | None = None
+        if folder := shared_folder(processes):
+            self._sharing = Sharing(registry, folder, dropped=self.dropped)
+            source = ProcessSource(
+                folder, registry, sharing=self._sharing, service=self.service, dropped=self.dropped
+            )
         self.app: Starlette = create_app(
-            registry, service=self.service, metrics=metrics, checks=checks, dropped=self.dropped
+            registry,
+            service=self.service,
+            metrics=metrics,
+            checks=checks,
+            dropped=self.dropped,
+            source=source,
         )
         self.server = ExporterServer(self.app, exporter) if exporter is not None else None
         self._logging: EventLog | None = None
@@ -82,11 +100,15 @@ class ResilienceManager:
         self._running = False
 
     def start(self) -> None:
-        """Start what is configured. `ServerError` when the exporter can't listen."""
+        """Start what is configured. `ServerError` when the exporter can't listen, `FolderError` when
+        there is no room to share.
+        """
         with self._lock:
             if self._running:
                 return
             try:
+                if self._sharing is not None:
+                    self._sharing.start()
                 if self.server is not None:
                     self.server.start()
                 self._start_push()
@@ -109,6 +131,8 @@ class ResilienceManager:
 
     def _stop(self) -> None:
         """Undo what was started. Caller holds the lock."""
+        if self._sharing is not None:
+            self._sharing.stop()
         if self._tracing is not None:
             self._tracing.stop()
             self._tracing = None
@@ -120,9 +144,10 @@ class ResilienceManager:
         if self.server is not None:
             self.server.stop()
         self._tap.to = None
-        self._lines.stop(LINES_DEADLINE)
+        until = self._push.ask_to_end() if self._push is not None else time.monotonic() + LINES_DEADLINE
+        self._lines.stop(min(LINES_DEADLINE, until - time.monotonic()))
         if self._push is not None:
-            self._push.stop()
+            self._push.end(until)
             self._push = self.provider = None
 
     def __enter__(self) -> ResilienceManager:
@@ -156,11 +181,13 @@ class ResilienceManager:
             self._lines.start()
             log_lines.configure(self._style, writer=self._lines, tap=self._tap)
             self._handler = take_over(self.logger)
-        self._logging = EventLog(self.logger, self.dropped)
+        self._logging = EventLog(self.logger, self.dropped, registry=self.registry)
         self.registry.subscribe(self._logging.on_event, name="logs")
 
 
-def _check(registry: object, service_name: object, exporter: object, otlp: object, logs: object) -> None:
+def _check(
+    registry: object, service_name: object, exporter: object, otlp: object, logs: object, processes: object
+) -> None:
     checks = Checks("ResilienceManager")
     if not isinstance(registry, Registry):
         checks.fail("registry", type(registry).__name__, "a Registry")
@@ -172,4 +199,6 @@ def _check(registry: object, service_name: object, exporter: object, otlp: objec
         checks.fail("otlp", type(otlp).__name__, "OtlpSettings, or None")
     if logs is not None:
         checks.one_of("logs", logs, log_lines.STYLES)
+    if processes is not None and not isinstance(processes, str | os.PathLike):
+        checks.fail("processes", type(processes).__name__, "the path of a folder, or None")
     checks.done()

@@ -8,6 +8,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.unit.telemetry.workers import MADE
 
 from seawall.resilience import (
     Breaker,
@@ -76,3 +77,10 @@ def provider(spans: InMemorySpanExporter) -> Iterator[TracerProvider]:
     made.add_span_processor(SimpleSpanProcessor(spans))
     yield made
     made.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _workers_end() -> Iterator[None]:
+    yield
+    while MADE:
+        MADE.pop().die()

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from seawall.telemetry.processes.segment import NEW, Segment
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover - a platform without file locks
@@ -21,6 +23,7 @@ except ImportError:  # pragma: no cover - a platform without file locks
 
 #: Seconds to wait for the folder's lock. A sum takes milliseconds.
 _PATIENCE = 5.0
+VARIABLE = "SEAWALL_PROCESSES_DIR"
 
 
 class FolderError(Exception):
@@ -28,14 +31,18 @@ class FolderError(Exception):
 
 
 class Folder:
-    """One folder, as this process uses it. Use :func:`folder_of`: there is one of each."""
+    """One folder, as this process uses it. Use :func:`folder_of`: there is one of each.
+
+    ``own``: this process's segments by file name.
+    """
 
     def __init__(self, path: Path) -> None:
-        if fcntl is None:
+        if fcntl is None:  # pragma: no cover
             raise FolderError("sharing between processes needs file locks, which this platform has not")
         self.path = path
-        self.own: set[str] = set()
+        self.own: dict[str, Segment] = {}
         self._turns = threading.RLock()
+        self._depth = 0
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -45,21 +52,56 @@ class Folder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """One process and one thread at a time. ``FolderError`` when it stays taken for too long."""
-        with self._turns:
-            end = time.monotonic() + _PATIENCE
-            while not lock(self._file):
-                if time.monotonic() > end:
-                    raise FolderError(f"folder {str(self.path)!r} is locked by another process")
-                time.sleep(0.002)
+        if not self._turns.acquire(timeout=_PATIENCE):
+            raise FolderError(f"folder {str(self.path)!r} is locked by another thread")
+        try:
+            if not self._depth:
+                self._take()
+            self._depth += 1
             try:
                 yield
             finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN)
+                self._depth -= 1
+                if not self._depth:
+                    fcntl.lockf(self._file, fcntl.LOCK_UN)
+        finally:
+            self._turns.release()
+
+    def create(self, path: Path) -> Segment:
+        """A segment of this process, locked before it has its name: nobody takes it for that of a process
+        that has ended. Caller holds the lock.
+        """
+        new = path.with_suffix(NEW)
+        file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            if not lock(file):  # pragma: no cover - a file system without locks
+                raise BlockingIOError
+            segment = Segment(str(path), file)
+            new.rename(path)
+        except BaseException:
+            os.close(file)
+            new.unlink(missing_ok=True)
+            raise
+        return segment
+
+    def clear_up(self) -> None:
+        """Remove files that a process which was killed had not finished. Caller holds the lock."""
+        for new in self.path.glob(f"*{NEW}"):
+            with contextlib.suppress(OSError):
+                new.unlink()
 
     def restart(self) -> None:
         """In a forked child: whoever held the turn is not here, and the parent's segments are not ours."""
         self._turns = threading.RLock()
-        self.own = set()
+        self._depth = 0
+        self.own = {}
+
+    def _take(self) -> None:
+        end = time.monotonic() + _PATIENCE
+        while not lock(self._file):
+            if time.monotonic() > end:
+                raise FolderError(f"folder {str(self.path)!r} is locked by another process")
+            time.sleep(0.002)
 
 
 _folders: dict[Path, Folder] = {}
@@ -73,6 +115,11 @@ def folder_of(path: str | os.PathLike[str]) -> Folder:
     return _folders[resolved]
 
 
+def shared_folder(path: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+    """``path``; where it is ``None``, what the environment says. ``None`` when nothing is to be shared."""
+    return (os.environ.get(VARIABLE) if path is None else path) or None
+
+
 def restart_all() -> None:
     for folder in _folders.values():
         folder.restart()
@@ -80,8 +127,17 @@ def restart_all() -> None:
 
 def lock(file: int) -> bool:
     """Take the exclusive lock of an open file, if nobody has it."""
+    return _locked(file, fcntl.LOCK_EX)
+
+
+def abandoned(file: int) -> bool:
+    """Whether nobody holds the lock of a file that is open for reading: its process has ended."""
+    return _locked(file, fcntl.LOCK_SH)
+
+
+def _locked(file: int, how: int) -> bool:
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, how | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

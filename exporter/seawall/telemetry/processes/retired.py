@@ -2,6 +2,9 @@
 
 A segment is added to the totals, and its id noted in the same file, by one rename; then it is deleted. Who
 dies between the two leaves an id whose segment is still there: it is deleted, not added again.
+
+The file is written twice, one after the other, before any segment is deleted: if one is damaged, the other
+has it all.
 """
 
 from __future__ import annotations
@@ -10,89 +13,146 @@ import contextlib
 import hashlib
 import json
 import os
-from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from seawall.resilience.fields import ERROR_NAMES
-from seawall.telemetry.processes.merging import Sum
-from seawall.telemetry.processes.segment import BadSegment, Block, layout_from, signature
+from seawall.telemetry.processes.reader import BadSegment
+from seawall.telemetry.processes.segment import NEW
+from seawall.telemetry.processes.shapes import fractional, layout_from, signature
+from seawall.telemetry.processes.shares import Share, Total
 
-FILE = "retired.json"
+#: The format is in the name: another version's file is not this one's to replace.
+FILES = ("retired-1.json", "retired-1.copy.json")
+#: Seconds for which a member of a family is kept that no process has. A worker that takes the place of one
+#: that died has the same keys again by then, and what Prometheus still shows of a series that ended is gone.
+KEEP = 600.0
+
+Own = dict[tuple[str, ...], float]
+_ERRORS = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
 
 
 @dataclass(slots=True)
 class Retired:
-    """``sums`` by guard and layout; ``foreign``: what another version wrote, kept as it is."""
+    """``guards`` by name and layout; ``own``: telemetry's own counters; ``folded``: ids of segments that are
+    in here; ``foreign``: what another version wrote, kept as it is.
+    """
 
-    sums: dict[tuple[str, str], Sum] = field(default_factory=dict)
-    folded: set[str] = field(default_factory=set)
+    guards: dict[tuple[str, str], Share] = field(default_factory=dict)
+    own: Own = field(default_factory=dict)
+    folded: frozenset[str] = frozenset()
     foreign: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, identity: bytes, blocks: Iterable[Block]) -> None:
-        """Count what an ended process counted; its gauges ended with it."""
-        for block in blocks:
-            key = (block.name, signature(block.layout))
-            if key not in self.sums:
-                self.sums[key] = Sum(block.layout, block.entry)
-            self.sums[key].add([block], alive=False)
-        self.folded.add(identity.hex())
+    def copy(self) -> Retired:
+        return Retired(dict(self.guards), dict(self.own), self.folded, list(self.foreign))
+
+    def add(self, shares: Iterable[Share], own: Mapping[tuple[str, ...], float], now: float) -> None:
+        """Count what ended processes counted; their gauges ended with them."""
+        for share in shares:
+            key = (share.name, signature(share.layout))
+            before = [self.guards[key]] if key in self.guards else []
+            self.guards[key] = Total(share.layout, [*before, share]).share(share, ended=now)
+        for name, count in own.items():
+            self.own[name] = self.own.get(name, 0) + count
+
+    def settle(self, living: set[str], now: float) -> bool:
+        """Forget members of families that no process has had for long, as a process forgets its own. Whether
+        there were any. ``now``: seconds since the epoch.
+        """
+        gone = [
+            key
+            for key, share in self.guards.items()
+            if share.family and share.name not in living and not 0 <= now - share.ended <= KEEP
+        ]
+        for key in gone:
+            del self.guards[key]
+        return bool(gone)
 
 
-def load(folder: Path) -> Retired:
-    """:class:`BadSegment` when the file is there and is none."""
-    try:
-        text = (folder / FILE).read_bytes()
-    except FileNotFoundError:
-        return Retired()
-    except OSError as error:
-        raise BadSegment("unreadable") from error
-    try:
-        check, _, body = text.partition(b"\n")
-        if hashlib.sha256(body).hexdigest() != check.decode():
-            raise ValueError
-        document = json.loads(body)
-        retired = Retired(folded=set(document["folded"]))
-        for guard in document["guards"]:
-            _add(retired, guard)
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise BadSegment("garbage") from error
-    return retired
+def set_aside(folder: Path) -> None:
+    """Keep files that can't be read, for whoever wants to look at them."""
+    for name in FILES:
+        with contextlib.suppress(OSError):
+            os.replace(folder / name, folder / f"{name}.bad")
+
+
+def stamp(folder: Path) -> object:
+    """Differs whenever the files do; ``None`` when there are none."""
+    found = []
+    for name in FILES:
+        with contextlib.suppress(OSError):
+            status = (folder / name).stat()
+            found.append((name, status.st_ino, status.st_mtime_ns, status.st_size))
+    return found or None
+
+
+def load(folder: Path) -> tuple[Retired, int]:
+    """(the first copy that can be read, how many can't). :class:`BadSegment` when there are only such."""
+    bad = 0
+    for name in FILES:
+        try:
+            return _parsed((folder / name).read_bytes()), bad
+        except FileNotFoundError:
+            continue
+        except (OSError, BadSegment):
+            bad += 1
+    if bad:
+        raise BadSegment("retired")
+    return Retired(), 0
 
 
 def save(folder: Path, retired: Retired) -> None:
-    """Replace the file as a whole. ``OSError`` when it can't be written; the old one then stays."""
+    """Replace both files. ``OSError`` when one can't be written; it then stays as it was."""
     guards = [
         {
-            "entry": kept.entry,
-            "spec": kept.layout.spec,
+            "entry": share.entry,
+            "family": share.family,
+            "spec": share.layout.spec,
             "signature": shape,
-            "numbers": list(kept.numbers),
-            "names": kept.names,
+            "numbers": share.numbers,
+            "seconds": [[slot, parts] for slot, parts in share.seconds.items() if parts],
+            "names": share.names,
+            "ended": share.ended,
         }
-        for (_, shape), kept in retired.sums.items()
+        for (_, shape), share in retired.guards.items()
     ]
-    document = {"folded": sorted(retired.folded), "guards": guards + retired.foreign}
+    document = {
+        "folded": sorted(retired.folded),
+        "own": [[*key, count] for key, count in retired.own.items()],
+        "guards": guards + retired.foreign,
+    }
     body = json.dumps(document).encode("utf-8", "surrogatepass")
-    new = folder / f"{FILE}.{os.getpid()}"
+    content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    new = folder / f"retired{NEW}"
     try:
-        with open(new, "wb") as file:
-            file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, folder / FILE)
+        for name in FILES:
+            with open(new, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, folder / name)
     except OSError:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
 
 
-def set_aside(folder: Path) -> None:
-    """Keep a file that can't be read out of the way, for whoever wants to look at it."""
-    with contextlib.suppress(OSError):
-        os.replace(folder / FILE, folder / f"{FILE}.bad")
+def _parsed(content: bytes) -> Retired:
+    check, _, body = content.partition(b"\n")
+    try:
+        if hashlib.sha256(body).hexdigest() != check.decode():
+            raise ValueError
+        document = json.loads(body)
+        retired = Retired(folded=frozenset(document["folded"]))
+        retired.own = {tuple(map(str, key)): float(count) for *key, count in document["own"]}
+        for guard in document["guards"]:
+            _add(retired, guard)
+    except _ERRORS as error:
+        raise BadSegment("retired") from error
+    return retired
 
 
 def _add(retired: Retired, guard: dict[str, Any]) -> None:
@@ -100,11 +160,12 @@ def _add(retired: Retired, guard: dict[str, Any]) -> None:
     if signature(layout) != guard["signature"]:
         retired.foreign.append(guard)
         return
-    names = tuple(guard["names"])
-    kept = Sum(layout, guard["entry"])
-    if (len(guard["numbers"]), len(names)) != (len(kept.numbers), ERROR_NAMES):
+    numbers, names = [float(n) for n in guard["numbers"]], tuple(guard["names"])
+    if (len(numbers), len(names)) != (layout.size, ERROR_NAMES) or not isfinite(sum(numbers)):
         raise ValueError
-    raw = array("d", guard["numbers"]).tobytes()
-    if kept.add([Block(guard["entry"], layout, raw, names)], alive=False):
-        raise ValueError
-    retired.sums[str(guard["entry"]["name"]), guard["signature"]] = kept
+    seconds = {int(slot): [float(part) for part in parts] for slot, parts in guard["seconds"]}
+    for slot in fractional(layout):
+        seconds.setdefault(slot, [])
+    share = Share(layout, guard["entry"], guard["family"], names, numbers, seconds)
+    share.ended = float(guard["ended"])
+    retired.guards[share.name, guard["signature"]] = share

@@ -1,253 +1,239 @@
-"""The file of one process: a header, then a block per guard, all of fixed layout.
+"""The file of one process, as its process writes it: see ``format.py``.
 
-Numbers are written straight into the mapped file, eight aligned bytes each, so that a process that is killed
-at any instant loses none that it had counted. The room for a block is allocated before it is mapped: a full
-disk is an error then, never a signal later. Readers never map: a file that shrinks is an error for them too.
-
-    header   magic, format, pid, start (ns since the epoch), id, generation, bytes that may be read
-    block    magic, sizes | JSON: guard, layout, policies | slots | live values | names of error types
-
-Integers are little-endian, doubles the machine's own; blocks begin on page boundaries.
+Numbers are written straight into the mapped file, so that a process that is killed at any instant loses none
+that it had counted. The room is allocated before it is mapped: a full disk is an error then, never a signal
+later. Readers never map: a file that shrinks is an error for them too.
 """
 
 from __future__ import annotations
 
-import hashlib
+import errno
+import itertools
 import json
 import mmap
 import os
 import struct
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from seawall.resilience.fields import ERROR_NAMES
-from seawall.resilience.ledger import Layout, layout_of
-from seawall.telemetry.source import LIVE
+from seawall.resilience.ledger import Layout
+from seawall.telemetry.processes import format as f
+from seawall.telemetry.processes.shapes import live_slots, signature
 
 SUFFIX = ".worker"
-FORMAT = 1
-_MAGIC, _BLOCK_MAGIC, _FREE_MAGIC = b"SEAWALL\n", b"BLK\n", b"FREE"
-_HEADER = struct.Struct("<8sIIQ16sQQ")
-_ID_AT, _GENERATION_AT = 24, 40
-_BLOCK = struct.Struct("<4sIIIII")
-_NAME = struct.Struct("<H62s")
-_PAGE = mmap.ALLOCATIONGRANULARITY
+#: Of a file that does not count yet.
+NEW = ".new"
+#: Bytes of the first extent that is added later, and of the largest; each is twice the one before.
+_SMALLEST, _LARGEST = 16 * 1024, 1024 * 1024
+#: Texts get room in steps, so that the record of one key fits the next one's.
+_STEP = 256
+_ROUND = {f.SLOT: 8, f.LIVE: 8, f.COLD: _STEP}
 
 
-class BadSegment(Exception):
-    """A file that can't be read as a segment; the text is the reason, in a word or two."""
-
-
-@dataclass(slots=True)
-class Block:
-    """One guard as one process counted it. ``raw``: doubles, its slots and then what is in its live slots."""
-
-    entry: dict[str, Any]
-    layout: Layout
-    raw: bytes
-    names: tuple[str | None, ...]
-
-    @property
-    def name(self) -> str:
-        return str(self.entry["name"])
-
-
-@lru_cache(maxsize=1024)
-def live_slots(layout: Layout) -> tuple[int, ...]:
-    """Slots of a reading whose values time moves: they are no sums of what was counted."""
-    return tuple(e.offset for e in layout.entries if e.field.name in LIVE)
-
-
-@lru_cache(maxsize=1024)
-def signature(layout: Layout) -> str:
-    """Differs whenever two layouts do: another set of fields, labels or buckets."""
-    shape = [[e.field.name, *e.labels, e.offset, *e.bounds] for e in layout.entries]
-    return hashlib.sha256(json.dumps([layout.width, shape]).encode()).hexdigest()[:16]
-
-
-class Segment:
-    """This process's own file. It grows by a block for every guard; blocks never move."""
-
-    def __init__(self, path: str, file: int) -> None:
-        self.path = path
-        self.id = uuid.uuid4().bytes
-        self._file = file
-        self._end = _PAGE
-        self._generation = 0
-        self._free: dict[int, list[memoryview]] = {}
-        _allocate(file, 0, _PAGE)
-        self._header = mmap.mmap(file, _PAGE)
-        start = time.time_ns()
-        _HEADER.pack_into(self._header, 0, _MAGIC, FORMAT, os.getpid(), start, self.id, 0, self._end)
-
-    def append(self, entry: dict[str, Any], layout: Layout) -> Room:
-        """Room for one more guard, with all numbers 0. ``OSError`` when the disk has none; then nothing has
-        changed.
-        """
-        described = json.dumps({"entry": entry, "spec": layout.spec, "signature": signature(layout)})
-        text = described.encode("utf-8", "surrogatepass")
-        text += b" " * (-(len(text) + _BLOCK.size) % 8)
-        live = len(live_slots(layout))
-        numbers = _BLOCK.size + len(text)
-        names = numbers + 8 * (layout.width + live)
-        size = names + _NAME.size * ERROR_NAMES
-        size += -size % _PAGE
-        block = self._room(size)
-        block[_BLOCK.size : numbers] = text
-        _BLOCK.pack_into(block, 0, _BLOCK_MAGIC, size, len(text), layout.width, live, ERROR_NAMES)
-        self._changed()
-        return Room(
-            block,
-            block[numbers : numbers + 8 * layout.width].cast("d"),
-            block[numbers + 8 * layout.width : names].cast("d"),
-            block[names : names + _NAME.size * ERROR_NAMES],
-        )
-
-    def give_back(self, room: Room) -> None:
-        """The guard has gone: readers skip its block, until a guard that needs as much room gets it."""
-        room.block[:4] = _FREE_MAGIC
-        self._changed()
-        self._free.setdefault(len(room.block), []).append(room.block)
-
-    def _room(self, size: int) -> memoryview:
-        if free := self._free.get(size):
-            block = free.pop()
-            block[4 + 4 :] = bytes(size - 8)
-            return block
-        _allocate(self._file, self._end, size)
-        block = memoryview(mmap.mmap(self._file, size, offset=self._end))
-        _BLOCK.pack_into(block, 0, _FREE_MAGIC, size, 0, 0, 0, 0)
-        self._end += size
-        return block
-
-    def _changed(self) -> None:
-        """Blocks came or went: what readers have parsed is out of date."""
-        self._generation += 1
-        struct.pack_into("<QQ", self._header, _GENERATION_AT, self._generation, self._end)
-
-    def close(self) -> None:
-        """Give up the lock that says this process lives. What is mapped stays until it is unused."""
-        os.close(self._file)
-
-
-@dataclass(frozen=True, slots=True)
 class Room:
     """Where one guard's numbers stand in the mapped file."""
 
-    block: memoryview
-    slots: memoryview[float]
-    live: memoryview[float]
-    _names: memoryview
+    __slots__ = ("_segment", "at", "layout", "live", "names", "record", "slots")
+
+    def __init__(
+        self, segment: Segment, layout: Layout, at: tuple[int, int], slots: memoryview, live: memoryview
+    ) -> None:
+        self._segment = segment
+        self.layout = layout
+        self.at: Final = at
+        self.slots: memoryview[float] = slots.cast("d")
+        self.live: memoryview[float] = live.cast("d")
+        self.record: tuple[int, memoryview] = (0, memoryview(b""))
+        self.names = memoryview(b"")
 
     def name(self, index: int, name: str) -> None:
-        text = name.encode("utf-8", "replace")[:62]
-        _NAME.pack_into(self._names, index * _NAME.size, len(text), text)
+        """Say which error type is counted under an index."""
+        text = name.encode("utf-8", "replace")[: f.NAME.size - 2]
+        f.NAME.pack_into(self.names, index * f.NAME.size, len(text), text)
+        self._segment.changed()
 
 
-def _allocate(file: int, offset: int, size: int) -> None:
+class Names(list[str | None]):
+    """A ledger's error names; a name that is claimed is written where other processes read it."""
+
+    def __init__(self, names: list[str | None], room: Room) -> None:
+        super().__init__(names)
+        self._room = room
+        for i, name in enumerate(names[:ERROR_NAMES]):
+            if name is not None:
+                room.name(i, name)
+
+    def __setitem__(self, index: int, name: str | None) -> None:  # type: ignore[override]
+        super().__setitem__(index, name)
+        if name is not None:
+            self._room.name(index, name)
+
+
+class Segment:
+    """This process's own file. It grows by extents; what is in it never moves.
+
+    Nothing that it has mapped is unmapped while the process lives: that would close a descriptor of the file,
+    and so give up the lock.
+    """
+
+    def __init__(self, path: str, file: int) -> None:
+        self.path = path
+        self.file = file
+        self.id = uuid.uuid4().bytes
+        self._end = f.PAGE
+        self._generations = itertools.count(1)
+        self._spaces = {kind: _Space(self, kind) for kind in (f.SLOT, f.LIVE, f.COLD)}
+        self._extents = 0
+        self._own: tuple[int, memoryview] | None = None
+        allocate(file, 0, f.PAGE)
+        self._header = mmap.mmap(file, f.PAGE)
+        f.HEADER.pack_into(self._header, 0, f.MAGIC, f.FORMAT, os.getpid(), time.time_ns(), self.id, 0, 0)
+
+    def reserve(self, layouts: Sequence[Layout]) -> None:
+        """Room for guards of these layouts, together. ``OSError`` when the disk has none."""
+        self._spaces[f.SLOT].grow(8 * sum(layout.width for layout in layouts))
+        self._spaces[f.LIVE].grow(8 * sum(len(live_slots(layout)) for layout in layouts))
+
+    def append(self, entry: dict[str, Any], family: str, layout: Layout) -> Room:
+        """Room for one more guard, with all numbers 0. ``OSError`` when the disk has none; then nothing has
+        changed.
+        """
+        text = _text(entry, family, layout)
+        slots_at, slots = self._spaces[f.SLOT].take(8 * layout.width)
+        live_at, live = self._spaces[f.LIVE].take(8 * len(live_slots(layout)))
+        room = Room(self, layout, (slots_at, live_at), slots, live)
+        try:
+            self._describe(room, text)
+        except BaseException:
+            self._spaces[f.SLOT].give(slots_at, slots)
+            self._spaces[f.LIVE].give(live_at, live)
+            raise
+        return room
+
+    def describe(self, room: Room, entry: dict[str, Any], family: str) -> None:
+        """The guard's settings have changed. Caller sees to it that no name is claimed meanwhile."""
+        at, old = room.record
+        names = bytes(room.names)
+        self._describe(room, _text(entry, family, room.layout), names)
+        self._free(at, old)
+
+    def give_back(self, room: Room) -> None:
+        """The guard has gone: readers skip its numbers, until a guard that needs as much room gets it."""
+        self._free(*room.record)
+        self._spaces[f.SLOT].give(room.at[0], room.slots.cast("B"))
+        self._spaces[f.LIVE].give(room.at[1], room.live.cast("B"))
+
+    def counters(self, keys: Sequence[Sequence[str]]) -> memoryview[float]:
+        """Room for telemetry's own counters. What was there before for fewer of them ends."""
+        text = json.dumps(keys).encode("utf-8", "surrogatepass")
+        slots_at, slots = self._spaces[f.SLOT].take(8 * len(keys))
+        at, record = self._spaces[f.COLD].take(f.RECORD.size + len(text))
+        record[f.RECORD.size : f.RECORD.size + len(text)] = text
+        f.RECORD.pack_into(record, 0, f.OWN, len(record), slots_at, 0, len(keys), 0, len(text), 0)
+        before, self._own = self._own, (at, record)
+        if before is not None:
+            self._free(*before)
+        self.changed()
+        return slots.cast("d")
+
+    def close(self) -> None:
+        """Give up the lock that says this process lives."""
+        os.close(self.file)
+
+    def _describe(self, room: Room, text: bytes, names: bytes = bytes(f.NAME.size * ERROR_NAMES)) -> None:
+        begin = f.RECORD.size + len(names)
+        at, record = self._spaces[f.COLD].take(begin + len(text))
+        record[f.RECORD.size : begin] = names
+        record[begin : begin + len(text)] = text
+        layout = room.layout
+        live = len(live_slots(layout))
+        f.RECORD.pack_into(
+            record, 0, f.GUARD, len(record), *room.at, layout.width, live, len(text), ERROR_NAMES
+        )
+        room.record = (at, record)
+        room.names = record[f.RECORD.size : begin]
+        self.changed()
+
+    def _free(self, at: int, record: memoryview) -> None:
+        record[:4] = f.FREE
+        self.changed()
+        self._spaces[f.COLD].give(at, record)
+
+    def changed(self) -> None:
+        """What readers know of records is out of date."""
+        struct.pack_into("<Q", self._header, f.GENERATION_AT, next(self._generations))
+
+    def extend(self, kind: bytes, size: int) -> tuple[int, int, memoryview]:
+        """(number, offset, storage) of one more extent."""
+        if self._extents >= f.MOST_EXTENTS:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        size += -size % f.PAGE
+        at = self._end
+        allocate(self.file, at, size)
+        storage = memoryview(mmap.mmap(self.file, size, offset=at))
+        self._end += size
+        number = self._extents
+        self._extents += 1
+        f.EXTENT.pack_into(self._header, f.TABLE_AT + number * f.EXTENT.size, kind, at, size, 0)
+        struct.pack_into("<Q", self._header, f.COUNT_AT, self._extents)
+        self.changed()
+        return number, at, storage
+
+    def use(self, number: int, used: int) -> None:
+        place = f.TABLE_AT + number * f.EXTENT.size
+        struct.pack_into("<Q", self._header, place + f.EXTENT.size - 8, used)
+
+
+class _Space:
+    """All extents of one kind, and what was given back of them."""
+
+    def __init__(self, segment: Segment, kind: bytes) -> None:
+        self._segment = segment
+        self._kind = kind
+        self._next = _SMALLEST
+        self._number, self._at, self._storage, self._used = 0, 0, memoryview(b""), 0
+        self._free: dict[int, list[tuple[int, memoryview]]] = {}
+
+    def grow(self, size: int) -> None:
+        self._number, self._at, self._storage = self._segment.extend(self._kind, max(size, 8))
+        self._used = 0
+
+    def take(self, size: int) -> tuple[int, memoryview]:
+        """(offset, storage) of so many bytes, or a few more, all 0."""
+        size += -size % _ROUND[self._kind]
+        if free := self._free.get(size):
+            at, storage = free.pop()
+            begin = 8 if self._kind == f.COLD else 0  # that it is free, and its size: who reads walks over it
+            storage[begin:] = bytes(size - begin)
+            return at, storage
+        if self._used + size > len(self._storage):
+            self.grow(max(size, self._next))
+            self._next = min(2 * self._next, _LARGEST)
+        begin, self._used = self._used, self._used + size
+        storage = self._storage[begin : self._used]
+        if self._kind == f.COLD:
+            f.RECORD.pack_into(storage, 0, f.FREE, size, 0, 0, 0, 0, 0, 0)
+        self._segment.use(self._number, self._used)
+        return self._at + begin, storage
+
+    def give(self, at: int, storage: memoryview) -> None:
+        self._free.setdefault(len(storage), []).append((at, storage))
+
+
+def _text(entry: dict[str, Any], family: str, layout: Layout) -> bytes:
+    described = {"entry": entry, "family": family, "spec": layout.spec, "signature": signature(layout)}
+    return json.dumps(described).encode("utf-8", "surrogatepass")
+
+
+def allocate(file: int, offset: int, size: int) -> None:
     """Take the disk space now, where the platform can; elsewhere write it."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, offset, size)
-    else:
-        os.pwrite(file, bytes(size), offset)
-
-
-class Reader:
-    """Reads one segment, again and again: what does not change is parsed once and compared then."""
-
-    __slots__ = ("_header", "_places", "_size")
-
-    def __init__(self) -> None:
-        self._header = b""
-        self._size = 0
-        self._places: list[_Place] = []
-
-    def read(self, content: bytes) -> tuple[bytes, list[Block]]:
-        """(id, blocks) of a segment's bytes. :class:`BadSegment` says why it is none."""
-        header = content[: _HEADER.size]
-        if header != self._header or len(content) < self._size:
-            self._header = b""
-            self._places = _parsed(content)
-            self._size = len(content)
-            self._header = header
-        return header[_ID_AT:_GENERATION_AT], [place.block(content) for place in self._places]
-
-
-@dataclass(slots=True)
-class _Place:
-    """One block in its file: offsets, and what is parsed of it."""
-
-    numbers: int
-    names: int
-    end: int
-    entry: dict[str, Any]
-    layout: Layout
-    _raw: bytes = b""
-    _names: tuple[str | None, ...] = ()
-
-    def block(self, content: bytes) -> Block:
-        raw = content[self.names : self.end]
-        if raw != self._raw:
-            self._names = tuple(
-                text[:length].decode("utf-8", "replace") if length else None
-                for length, text in _NAME.iter_unpack(raw)
-            )
-            self._raw = raw
-        return Block(self.entry, self.layout, content[self.numbers : self.names], self._names)
-
-
-def _parsed(content: bytes) -> list[_Place]:
-    if len(content) < _HEADER.size:
-        raise BadSegment("truncated")
-    magic, version, _, _, _, _, committed = _HEADER.unpack_from(content)
-    if magic != _MAGIC:
-        raise BadSegment("garbage")
-    if version != FORMAT:
-        raise BadSegment("other format")
-    if committed > len(content) or committed < _PAGE:
-        raise BadSegment("truncated")
     try:
-        return list(_places(content, committed))
-    except (struct.error, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise BadSegment("garbage") from error
-
-
-def _places(content: bytes, committed: int) -> Iterator[_Place]:
-    at = _PAGE
-    while at < committed:
-        magic, size, text, width, live, names = _BLOCK.unpack_from(content, at)
-        if not 0 < size <= committed - at:
-            raise ValueError
-        if magic != _FREE_MAGIC:
-            numbers = at + _BLOCK.size + text
-            names_at = numbers + 8 * (width + live)
-            end = names_at + _NAME.size * names
-            if magic != _BLOCK_MAGIC or end > at + size:
-                raise ValueError
-            entry, layout = _described(content[at + _BLOCK.size : numbers])
-            if (layout.width, len(live_slots(layout)), ERROR_NAMES) != (width, live, names):
-                raise BadSegment("other layout")
-            yield _Place(numbers, names_at, end, entry, layout)
-        at += size
-
-
-@lru_cache(maxsize=4096)
-def _described(text: bytes) -> tuple[dict[str, Any], Layout]:
-    described = json.loads(text)
-    layout = layout_from(described["spec"])
-    if signature(layout) != described["signature"]:
-        raise BadSegment("other layout")
-    entry = described["entry"]
-    if not isinstance(entry["name"], str) or not isinstance(entry["policies"], dict):
-        raise TypeError
-    return entry, layout
-
-
-def layout_from(spec: Sequence[Any]) -> Layout:
-    """The layout whose ``spec`` went through JSON."""
-    operations, policies, modes, bounds, stale_for = spec
-    return layout_of(tuple(operations), tuple(policies), tuple(modes), tuple(bounds), stale_for)
+        os.posix_fallocate(file, offset, size)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+        if os.pwrite(file, bytes(size), offset) != size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
