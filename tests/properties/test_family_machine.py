@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from seawall.resilience import Breaker, Bulkhead, Guard, Registry, Rejected, Retry
+from seawall.resilience.member import Member
 from seawall.testing import ManualClock
 
 MOST, IDLE = 3, 60.0
@@ -41,23 +42,36 @@ class FamilyMachine(RuleBasedStateMachine):
         self.held: list[Guard] = []
         self.inside: list[tuple[Context, Guard]] = []
         self.members: dict[str, Guard] = {}
+        #: Calls that the other served, and what those have counted that went.
+        self.served_by_other = 0
+        self.went: Counts = {}
+        self.registry.left.add(lambda guard: self.add(self.went, guard))
         self.before: Counts = self.sums()
 
     def sums(self) -> Counts:
-        found: Counts = {}
+        found = dict(self.went)
         for guard in self.registry:
-            reading = guard.read()
-            for entry in guard.ledger.layout.entries:
-                if entry.field.kind != "gauge":
-                    for i in range(entry.size):
-                        key = (entry.field.name, *entry.labels, str(i))
-                        if entry.field.name == "errors":
-                            key = ("errors",)
-                        found[key] = found.get(key, 0) + reading[entry.offset + i]
+            self.add(found, guard)
         return found
+
+    def add(self, found: Counts, guard: Guard) -> None:
+        reading = guard.read()
+        for entry in guard.ledger.layout.entries:
+            if entry.field.kind != "gauge":
+                for i in range(entry.size):
+                    key = (entry.field.name, *entry.labels, str(i))
+                    if entry.field.name == "errors":
+                        key = ("errors",)
+                    found[key] = found.get(key, 0) + reading[entry.offset + i]
+
+    def serving(self, guard: Guard) -> Guard:
+        """Who serves the calls of a guard that is held."""
+        assert isinstance(guard, Member)
+        return self.family[guard.key] if guard.gone else guard
 
     def ask(self, guard: Guard, good: bool) -> None:
         self.calls += 1
+        self.served_by_other += self.serving(guard) is self.family.other
         try:
             guard.call(self.body, good)
         except (ConnectionError, Rejected):
@@ -84,6 +98,7 @@ class FamilyMachine(RuleBasedStateMachine):
     def enter(self, key: str) -> None:
         guard, context = self.family[key], copy_context()
         self.calls += 1
+        self.served_by_other += guard is self.family.other
         try:
             context.run(guard.__enter__)
         except Rejected:
@@ -128,6 +143,15 @@ class FamilyMachine(RuleBasedStateMachine):
         calls = sum(value for key, value in now.items() if key[0] == "calls")
         assert calls == self.calls - len(self.inside)
         self.before = now
+
+    @invariant()
+    def the_other_counts_its_own_calls_only(self) -> None:
+        assert self.family.other is not None
+        counted: Counts = {}
+        self.add(counted, self.family.other)
+        calls = sum(value for key, value in counted.items() if key[0] == "calls")
+        inside = sum(guard is self.family.other for _, guard in self.inside)
+        assert calls == self.served_by_other - inside
 
     @invariant()
     def one_entry_and_one_hash(self) -> None:

@@ -4,10 +4,12 @@
 there may be any number of them, and the number of guards, and of series, is bounded all the same.
 
 When there is no room, the member that was unused longest makes some, if it has been for ``idle_for`` seconds
-and nothing would be lost with it: no call inside, queued or left to a worker thread, breaker closed, rate
-limit at its full burst. Its series end, and what it had counted goes on in ``partner/other``: sums over the
-family never fall. If nobody can go, or the key makes no legal name, the key is served by ``partner/other``,
-and that is counted.
+and nothing but counts would be lost with it: no call inside, queued or left to a worker thread, breaker
+closed, rate limit at its full burst. Its series end. If nobody can go, or the key makes no legal name, the
+key is served by ``partner/other``, and that is counted.
+
+What a member had counted goes with it: rates were taken of it as it came, and in another member's series it
+would look as if it all happened at once.
 
 Who holds on to the guard of a member that has gone is served by whatever serves its key now. A call that was
 in flight then (a guard without bulkhead can't know of it) ends where it began, and is counted in the other.
@@ -22,6 +24,7 @@ from collections.abc import Callable, Iterator
 from functools import update_wrapper
 from math import inf
 from typing import Any, ParamSpec, TypeVar, cast
+from weakref import finalize
 
 from seawall.resilience import registry as registries
 from seawall.resilience.callables import COROUTINE, FUNCTION, kind_of
@@ -31,7 +34,7 @@ from seawall.resilience.errors import ConfigurationError
 from seawall.resilience.guard import Guard
 from seawall.resilience.guard_checks import legal_name
 from seawall.resilience.member import Gone, Member
-from seawall.resilience.reconfigure import apply, check, reconfigure
+from seawall.resilience.reconfigure import apply, tell
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,6 +71,8 @@ class Family:
         checks = Checks(f"Family {name!r}")
         checks.number("most", most, at_least=1, at_most=10_000, whole=True)
         checks.number("idle_for", idle_for, at_least=1)
+        if not legal_name(name):
+            checks.fail("name", name, "1 to 194 characters, none of them a control character or surrogate")
         self.name = name
         self.most = most
         self.idle_for = idle_for
@@ -98,7 +103,7 @@ class Family:
         """The guard of a key. One dictionary look-up for a member; no lock."""
         try:
             return self._members[key]
-        except KeyError:
+        except (KeyError, TypeError):
             return self._admit(key)
 
     __getitem__ = get
@@ -120,18 +125,22 @@ class Family:
         key: from the call's arguments to the key.
         """
 
-        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        def decorate(function: Any) -> Any:
+            if isinstance(function, classmethod | staticmethod):
+                return type(function)(decorate(function.__func__))
             kind = kind_of(function)
             if kind not in (FUNCTION, COROUTINE):
                 why = f"{self.name}: can't guard a {kind} by key; allowed: functions, def or async def"
                 raise ConfigurationError([why])
-            token = object()
+            # What the guards refuse is refused here, before any call.
+            first = cast("Member", self.other)(function)
+            token = id(first)
 
             def lane(*args: P.args, **kwargs: P.kwargs) -> Callable[..., Any]:
                 member = cast("Member", self.get(key(*args, **kwargs)))
                 found = member.lanes.get(token)
                 if found is None:
-                    found = member.lanes[token] = member(function)
+                    found = member.lanes[token] = first if member is self.other else member(function)
                 return found
 
             def call(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -140,7 +149,9 @@ class Family:
             async def acall(*args: P.args, **kwargs: P.kwargs) -> Any:
                 return await lane(*args, **kwargs)(*args, **kwargs)
 
-            return cast("Callable[P, R]", update_wrapper(call if kind == FUNCTION else acall, function))
+            # Functions may be decorated anew with each request: what members keep of one goes with it.
+            finalize(lane, self._forget, token).atexit = False
+            return update_wrapper(call if kind == FUNCTION else acall, function)
 
         return decorate
 
@@ -160,14 +171,15 @@ class Family:
         assert self.other is not None
         changes = {name: settings for name, settings in changes.items() if settings is not None}
         with self._lock:
-            check(self.other, changes)
+            # What can't be done with one can't be done with any.
+            apply(self.other, changes)
             self._settings = {**self._settings, **changes}
             for member in self._members.values():
                 apply(member, changes)
-            reconfigure(self.other, changes)
+        tell(self.other, changes)
 
     def settle(self) -> None:
-        """Carry on what calls have counted that outlived their member. Skipped while a member comes."""
+        """Count in the other what calls came to that outlived their member. Skipped while a member comes."""
         if self._lock.acquire(blocking=False):
             try:
                 self._carry()
@@ -186,10 +198,10 @@ class Family:
         if key == OTHER:
             return self.other
         with self._lock:
-            if key in self._members:
-                return self._members[key]
             if not isinstance(key, str) or not key or not legal_name(f"{self.name}/{key}"):
                 return self._overflow("illegal")
+            if key in self._members:
+                return self._members[key]
             if self.registry.get(f"{self.name}/{key}") is not None:
                 return self._overflow("taken")
             if len(self._members) >= self.most and not self._make_room():
@@ -229,18 +241,16 @@ class Family:
         if len(self._gone) > self._many:
             self._carry()
             self._many = max(MANY_GONE, 2 * len(self._gone))
-        else:
-            self._take_over(gone)
-        self._pass_on_time(member, now)
         return True
 
     def _carry(self) -> None:
         for gone in self._gone:
-            self._take_over(gone)
+            if gone.counted():
+                self._take_over(gone)
         self._gone = [gone for gone in self._gone if not gone.over]
 
     def _take_over(self, gone: Gone) -> None:
-        """Count in ``other`` what a member has counted since this was last done."""
+        """Count in ``other`` what a member has counted since it went, or since this was last done."""
         other = self.other
         assert other is not None
         with other.lock:
@@ -255,9 +265,8 @@ class Family:
             if other.budget is not None:
                 other.budget.start_over()
 
-    def _pass_on_time(self, member: Member, now: float) -> None:
-        assert self.other is not None
-        if member.breaker is not None and self.other.breaker is not None:
-            with self.other.lock:
-                for state, seconds in member.breaker.state_seconds(now).items():
-                    self.other.breaker.seconds[state] += seconds
+    def _forget(self, token: int) -> None:
+        """A function that was decorated is there no more."""
+        for member in (*self._members.values(), self.other):
+            if member is not None:
+                member.lanes.pop(token, None)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from seawall.resilience.breaker import ON
 from seawall.resilience.breaker_state import CLOSED
 from seawall.resilience.errors import ConfigurationError
 from seawall.resilience.guard import Guard
@@ -28,11 +27,16 @@ class Member(Guard):
         self.of = family
         self.key = key
         self.gone = False
-        self.lanes: dict[object, Callable[..., Any]] = {}
+        self.lanes: dict[int, Callable[..., Any]] = {}
         self.family = family.name
         super().__init__(f"{family.name}/{key}", registry=family.registry, **settings)
+        # Whatever the settings say of it later.
+        self._begun = self.state
 
     def operation(self, name: str) -> Operation:
+        # Looked up once: it may go at any moment. One that was found hands its calls on then.
+        if (found := self._operations.get(name)) is not None:
+            return found
         return self.of.get(self.key).operation(name) if self.gone else super().operation(name)
 
     def describe(self) -> dict[str, Any]:
@@ -50,7 +54,7 @@ class Member(Guard):
         super().pass_time()
 
     def last_used(self) -> float:
-        """When the last call ended, to a second and never too early; when it was built, before any."""
+        """Not before the last call began that has ended; when it was built, before any."""
         return max(self.began, *(op.tick for op in self.declared()))
 
     def can_go(self) -> bool:
@@ -67,36 +71,41 @@ class Member(Guard):
             return False
         if self.breaker is None:
             return True
-        mode = self.breaker.settings.mode
-        begun = CLOSED if mode == ON else mode
+        begun = self._begun
         return self.breaker.state == begun and self.breaker.deciding.state in (CLOSED, begun)
 
     def leave(self) -> Ledger:
         """Be a member no more: calls go on to whatever serves the key. Caller holds its lock."""
         self.accounts.count_avoided()
-        retired, self._operations, self.gone = self._operations, {}, True
+        self.gone = True
+        retired, self._operations = self._operations, {}
         for name, op in retired.items():
             op.retire(partial(self.operation, name))
         return self.ledger
 
 
 class Gone:
-    """The ledger of a member that has gone, and what was taken over. ``over``: nobody counts in it now."""
+    """The ledger of a member that has gone, for calls that are still in flight then.
+
+    ``over``: nobody counts in it now.
+    """
 
     __slots__ = ("_guard", "_ledger", "_taken", "over")
 
     def __init__(self, member: Member) -> None:
         self._ledger = member.leave()
         self._guard = ref(member)
-        self._taken: list[float] = [0] * self._ledger.layout.width
+        self._taken: list[float] = list(self._ledger.slots)
         self.over = False
+
+    def counted(self) -> bool:
+        """Whether there is anything new."""
+        self.over = self._guard() is None
+        return list(self._ledger.slots) != self._taken
 
     def news(self, target: Ledger) -> Iterator[tuple[int, float]]:
         """(slot of ``target``, number to add) of all that is new. Caller holds the target's lock."""
-        self.over = self._guard() is None
         raw = list(self._ledger.slots)
-        if raw == self._taken:
-            return
         layout = self._ledger.layout
         errors = layout.at("errors", "0")
         numbers = merge(layout, [a - b for a, b in zip(raw, self._taken, strict=True)])

@@ -39,12 +39,17 @@ if TYPE_CHECKING:
 def reconfigure(guard: Guard, changes: Mapping[str, Any]) -> None:
     """Replace these policies, by name. :class:`ConfigurationError` names all that is wrong."""
     apply(guard, changes)
+    tell(guard, changes)
+
+
+def tell(guard: Guard, changes: Mapping[str, Any]) -> None:
+    """Say that these policies have other settings."""
     facts = {"policies": tuple(changes), "policy_hash": guard.describe()["hash"]}
     guard.report.event(PolicyChanged, "", **facts)
 
 
 def apply(guard: Guard, changes: Mapping[str, Any]) -> None:
-    """The same, and nobody is told."""
+    """Replace them, and tell nobody."""
     with guard.lock:
         check(guard, changes)
         policies = {**guard.policies, **changes}
@@ -67,9 +72,11 @@ def _renew_operations(guard: Guard) -> None:
 def check(guard: Guard, changes: Mapping[str, Any]) -> None:
     """Raise one :class:`ConfigurationError` with all that forbids these changes."""
     checks = Checks(f"Guard {guard.name!r}")
-    known = {name: settings for name, settings in changes.items() if name in guard.policies}
-    for name in changes.keys() - known.keys():
-        checks.fail(name, changes[name], "None: a policy that the guard was not built with can't be added")
+    known = {k: settings for k, settings in changes.items() if k in guard.policies and k in _APPLY}
+    for name in sorted(changes.keys() - known.keys()):
+        new = name not in guard.policies
+        why = "that the guard was not built with can't be added" if new else "of this kind can't be changed"
+        checks.fail(name, changes[name], f"None: a policy {why}")
     try:
         layout = guard.ledger.layout
         check_guard(guard.name, known, guard.operations, guard.criticality, guard.objectives, layout.bounds)

@@ -75,7 +75,8 @@ class Registry:
         """Forget a guard: its series end with the next scrape."""
         with self._lock:
             gone = self._guards.get(name)
-            self._guards = {k: v for k, v in self._guards.items() if k != name}
+            self._guards = dict(self._guards)
+            self._guards.pop(name, None)
         if gone is not None:
             for told in tuple(self.left):
                 told(gone)
@@ -96,7 +97,9 @@ class Registry:
 
     def lint(self) -> tuple[str, ...]:
         """What is to be mended in the policies, guard by guard: see :meth:`Guard.lint`."""
-        return tuple([f"{guard.name}: {text}" for guard in self for text in guard.lint()])
+        alone = [(guard.name, guard) for guard in self if not guard.family]
+        families = [(f.name, f.other) for f in self._families.values() if f.other is not None]
+        return tuple([f"{name}: {text}" for name, guard in (*alone, *families) for text in guard.lint()])
 
     def subscribe(self, listener: Listener, *, name: str = "", events: Sequence[type] = ()) -> None:
         """Hand events of these types (all, when none is named) to ``listener``.

@@ -33,10 +33,11 @@ class World:
         with pytest.raises(Exception):  # noqa: B017, PT011 - whatever was asked for
             self.family[key].call(raising, error or Boom())
 
-    def sums(self) -> dict[tuple[str, ...], float]:
-        """Counters over the whole family, errors by name."""
+    def sums(self, key: str) -> dict[tuple[str, ...], float]:
+        """Counters of one member, errors by name."""
         found: dict[tuple[str, ...], float] = {}
-        for guard in self.registry:
+        guard = self.registry.get(f"partner/{key}")
+        if guard is not None:
             reading = guard.read()
             for entry in guard.ledger.layout.entries:
                 if entry.field.kind == "gauge":

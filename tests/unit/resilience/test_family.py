@@ -1,25 +1,27 @@
-"""Families: a guard for each key, at most so many; the policy document; settings; by key as a decorator."""
+"""Families: a guard for each key, at most so many; the policy document; settings."""
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import threading
 import tracemalloc
+import warnings
 import weakref
 from typing import Any
 
 import pytest
-from tests.unit.resilience.families import Boom, World, count
+from tests.unit.resilience.families import World, count
 
 from seawall.resilience import (
     Breaker,
-    BreakerOpen,
     Bulkhead,
     ConfigurationError,
+    Fallback,
     Family,
     Guard,
+    PolicyWarning,
     Registry,
+    Retry,
     Timeout,
 )
 from seawall.resilience import registry as registries
@@ -72,13 +74,14 @@ def test_other_kinds_of_key() -> None:
     w = World()
     other = w.registry.get("partner/other")
     assert w.family[7] is other  # type: ignore[index]
+    assert w.family[["acme"]] is other  # type: ignore[index]
     assert w.family["other"] is other
     assert w.family["x" * 192].name == "partner/" + "x" * 192
-    assert w.family.overflowed == {"illegal": 1}
+    assert w.family.overflowed == {"illegal": 2}
     mine = Guard("partner/mine", registry=w.registry)
     assert w.family["mine"] is other
     assert w.registry.get("partner/mine") is mine
-    assert w.family.overflowed == {"illegal": 1, "taken": 1}
+    assert w.family.overflowed == {"illegal": 2, "taken": 1}
 
 
 def test_what_is_wrong_in_one_error_and_nothing_left_behind() -> None:
@@ -92,6 +95,18 @@ def test_what_is_wrong_in_one_error_and_nothing_left_behind() -> None:
     ]
     with pytest.raises(ConfigurationError):
         registry.family("partner", most=10_001)
+    for name in (7, "", "a\nb"):
+        with pytest.raises(ConfigurationError) as refused:
+            registry.family(name)  # type: ignore[arg-type]
+        assert refused.value.problems[0] == (
+            f"Family {name!r}.name is {name!r}; allowed: 1 to 194 characters, none of them a control "
+            "character or surrogate"
+        )
+    with pytest.raises(ConfigurationError):
+        registry.family("x" * 195)
+    assert len(registry) == 0
+    assert registry.family("x" * 194).name == "x" * 194
+    registry.remove("x" * 194 + "/other")
     assert len(registry) == 0
     Guard("bank", registry=registry)
     with pytest.raises(ConfigurationError, match="guard 'bank' exists already"):
@@ -140,8 +155,10 @@ def test_other_settings_for_all_and_for_those_to_come() -> None:
         w.fail(key)
         assert w.family[key].state == "open"
     assert [event.dependency for event in events.of(PolicyChanged)] == ["partner/other"]
+    told = w.family.describe()
     with pytest.raises(ConfigurationError):
         w.family.reconfigure(bulkhead=Bulkhead(limit=2))
+    assert w.family.describe() == told
     with pytest.raises(ConfigurationError) as refused:
         w.family["a"].reconfigure(breaker=Breaker())
     assert refused.value.problems[0] == (
@@ -149,54 +166,51 @@ def test_other_settings_for_all_and_for_those_to_come() -> None:
     )
 
 
-# -- by key, as a decorator
-
-
-def test_a_function_by_the_key_of_each_call() -> None:
-    w = World(breaker=Breaker(minimum_calls=1, failure_ratio=0.1))
-
-    @w.family(key=lambda tenant, **_: tenant)
-    def pay(tenant: str, *, good: bool = True) -> str:
-        """Pay."""
-        if not good:
-            raise Boom
-        return tenant
-
-    assert (pay.__name__, pay.__doc__) == ("pay", "Pay.")
-    assert [pay("a"), pay("b"), pay("a")] == ["a", "b", "a"]
-    with pytest.raises(Boom):
-        pay("a", good=False)
-    with pytest.raises(BreakerOpen):
-        pay("a")
-    assert pay("b") == "b"
-    assert count(w.family["a"], "calls", "default", "success") == 2
-    lanes = w.family["b"].lanes  # type: ignore[attr-defined]
-    assert len(lanes) == 1
-
-
-def test_a_coroutine_function_by_key() -> None:
-    w = World(breaker=Breaker())
-
-    @w.family(key=lambda tenant: tenant)
-    async def pay(tenant: str) -> str:
-        await asyncio.sleep(0)
-        return tenant
-
-    assert asyncio.iscoroutinefunction(pay)
-    assert w.clock.run(pay("a")) == "a"
-    assert count(w.family["a"], "calls", "default", "success") == 1
-
-
-def test_what_can_not_be_guarded_by_key() -> None:
+def test_what_has_no_other_settings_stays_as_it_is() -> None:
+    w = World(fallback=Fallback(default=1), breaker=Breaker())
+    before = w.family.describe()
     with pytest.raises(ConfigurationError) as refused:
-
-        @World().family(key=lambda: "a")
-        def items() -> Any:
-            yield 1
-
-    assert refused.value.problems[0] == (
-        "partner: can't guard a generator by key; allowed: functions, def or async def"
+        w.family.reconfigure(breaker=Breaker(open_for=7), fallback=Fallback(default=2))
+    assert refused.value.problems == (
+        f"Guard 'partner/other'.fallback is {Fallback(default=2)!r}; allowed: None: "
+        "a policy of this kind can't be changed",
     )
+    assert w.family.describe() == w.family["a"].of.describe() == before  # type: ignore[attr-defined]
+
+
+def test_what_is_refused_late_has_changed_nobody() -> None:
+    w = World(timeout=Timeout(attempt=1.0, total=10.0), retry=Retry(attempts=3, jitter="none"))
+    w.family["a"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(PolicyWarning):
+            w.family.reconfigure(timeout=Timeout(attempt=1.0, total=2.0))
+    found = [w.family[key].timeout for key in ("a", "b", "other")]
+    assert found == [Timeout(attempt=1.0, total=10.0)] * 3
+
+
+def test_who_is_told_of_other_settings_may_ask_for_a_new_key_in_any_thread() -> None:
+    w = World(breaker=Breaker())
+    found: list[str] = []
+
+    def told(event: Any) -> None:
+        thread = threading.Thread(target=lambda: found.append(w.family["new"].name), daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+
+    w.registry.subscribe(told, events=(PolicyChanged,), name="told")
+    w.family.reconfigure(breaker=Breaker(open_for=7))
+    assert found == ["partner/new"]
+    assert w.registry.listener_errors["told"] == 0
+
+
+def test_what_does_not_fit_together_is_said_once_for_all() -> None:
+    with pytest.warns(PolicyWarning):
+        w = World(retry=Retry(budget=None), fallback=Fallback(default=1))
+    w.family["a"]
+    (said,) = w.registry.lint()
+    assert said.startswith("partner: retry.attempts is 3 with no budget and no breaker")
 
 
 # -- threads and forks
