@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -18,7 +20,7 @@ class Caller:
 
     def __init__(self, number: int, dead: bool) -> None:
         self.number, self.dead = number, dead
-        self.displaced = False
+        self.placed = False
         self.woken = 0
 
     def wake(self) -> bool:
@@ -74,21 +76,24 @@ class BulkheadMachine(RuleBasedStateMachine):
         self.arrived += 1
         if self.inside < LIMIT:
             assert not self.queue
-            assert self.bulkhead.enter()
+            assert self.bulkhead.enter([])
             self.inside += 1
             return
-        assert not self.bulkhead.enter()
+        assert not self.bulkhead.enter([])
         expected, out = self.model_joins(caller, rank)
         assert self.bulkhead.join(caller, rank) == expected
         if out is not None:
-            assert (out.displaced, out.woken) == (True, 1)
-            assert self.bulkhead.waited(out) == "queue_full"
+            assert (out.placed, out.woken) == (False, 1)
+            assert self.bulkhead.waited(out, []) == "queue_full"
 
     @rule(rank=RANKS)
     def arrive_late(self, rank: int) -> None:
         """A place came free between the look at it and the queueing up."""
         if self.inside < LIMIT:
-            assert self.bulkhead.join(Caller(self.arrived, False), rank) == "entered"
+            caller, granted = Caller(self.arrived, False), []
+            assert (self.bulkhead.join(caller, rank), caller.placed) == ("", True)
+            assert self.bulkhead.waited(caller, granted) == ""
+            assert granted == [self.bulkhead.leave]
             self.arrived += 1
             self.inside += 1
 
@@ -111,7 +116,7 @@ class BulkheadMachine(RuleBasedStateMachine):
         if cancelled:
             self.bulkhead.abandon(caller)
         else:
-            assert self.bulkhead.waited(caller) == "wait_exceeded"
+            assert self.bulkhead.waited(caller, []) == "wait_exceeded"
 
     @precondition(lambda self: self.served)
     @rule(data=st.data())
@@ -120,6 +125,15 @@ class BulkheadMachine(RuleBasedStateMachine):
         caller = self.served.pop(data.draw(st.integers(0, len(self.served) - 1)))
         self.bulkhead.abandon(caller)
         self.model_leaves()
+
+    @precondition(lambda self: self.served)
+    @rule(data=st.data())
+    def enters_when_served(self, data: st.DataObject) -> None:
+        granted: list[Callable[[], None]] = []
+        caller = self.served.pop(data.draw(st.integers(0, len(self.served) - 1)))
+        assert self.bulkhead.waited(caller, granted) == ""
+        assert granted == [self.bulkhead.leave]
+        assert not caller.placed
 
     @rule()
     def begin_anew(self) -> None:
@@ -145,8 +159,8 @@ class BulkheadMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_served_were_woken_once(self) -> None:
-        assert all(caller.woken == 1 and not caller.displaced for caller in self.served)
-        assert all(self.bulkhead.waited(caller) == "" for caller in self.served)
+        assert all(caller.woken == 1 and caller.placed for caller in self.served)
+        assert not any(caller.placed for caller, _ in self.queue)
 
 
 TestBulkhead = BulkheadMachine.TestCase

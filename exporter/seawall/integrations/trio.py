@@ -101,7 +101,7 @@ async def _drive(
                 if kind == ATTEMPT:
                     answer = True, await _within(guard, limit, what, function(*args, **kwargs))
                 elif kind in (SLEEP, QUEUE):
-                    answer = await _wait(guard, kind, limit or 0.0)
+                    answer = await _wait(guard, kind, limit or 0.0, what)
                 else:
                     given = what(*args, **kwargs)
                     answer = (
@@ -131,9 +131,9 @@ async def _within(guard: Guard, limit: float | None, scope: str, work: Awaitable
     raise TimedOut(guard.name, scope, limit)
 
 
-async def _wait(guard: Guard, kind: str, seconds: float) -> Answer:
+async def _wait(guard: Guard, kind: str, seconds: float, granted: Any) -> Answer:
     if kind == QUEUE:
-        return await wait_in_line(guard, _TrioWaiter(), seconds)
+        return await wait_in_line(guard, _TrioWaiter(), seconds, granted)
     await trio.sleep(seconds)
     return True, None
 
@@ -141,10 +141,10 @@ async def _wait(guard: Guard, kind: str, seconds: float) -> Answer:
 class _TrioWaiter:
     """A trio task in the bulkhead's queue; woken from any thread."""
 
-    __slots__ = ("_event", "_token", "displaced")
+    __slots__ = ("_event", "_token", "placed")
 
     def __init__(self) -> None:
-        self.displaced = False
+        self.placed = False
         self._token = trio.lowlevel.current_trio_token()
         self._event = trio.Event()
 
@@ -169,7 +169,7 @@ class _TrioBlock(Block):
         kind, seconds, scope = self._next(None)
         while kind != ATTEMPT:
             try:
-                answer = await _wait(guard, kind, seconds or 0.0)
+                answer = await _wait(guard, kind, seconds or 0.0, scope)
             except BaseException as error:  # noqa: BLE001 - it goes to its verdict
                 answer = False, error
             kind, seconds, scope = self._next(answer)

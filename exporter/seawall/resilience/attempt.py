@@ -11,6 +11,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from seawall.resilience.bulkhead import Granted
 from seawall.resilience.deadline import AT, Deadline, alive, current, reset, rest_of
 from seawall.resilience.errors import BreakerOpen, BulkheadFull, RateLimited, Rejected, TimedOut
 from seawall.resilience.events import CallRejected, TimeoutExceeded
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from seawall.resilience.observer import Watch
     from seawall.resilience.operation import Operation
 
-#: What to do: (ATTEMPT, limit in seconds or None, scope), (SLEEP, seconds, ""), (QUEUE, seconds, ""),
+#: What to do: (ATTEMPT, limit in seconds or None, scope), (SLEEP, seconds, ""),
+#: (QUEUE, seconds, where what gives the place back is noted),
 #: (ASK, limit, function of a fallback).
 Step = tuple[str, float | None, Any]
 #: What came of it: (True, result), (False, exception); for QUEUE (False, reason) too.
@@ -64,14 +66,17 @@ class Attempts:
 
     def attempt(self) -> Generator[Step, Answer, tuple[Answer, str]]:
         op, guard = self.op, self.op.guard
-        rejected = yield from self._enter()
-        if rejected is not None:
-            return (False, rejected), _outcome_unasked(rejected)
+        granted: Granted = []
         answer: Answer = (False, GeneratorExit())
         mine: Deadline | None = None
         token = None
         began = 0.0
+        asked = False
         try:
+            rejected = yield from self._ask_in_turn(granted)
+            if rejected is not None:
+                return (False, rejected), _outcome_unasked(rejected)
+            asked = True
             self.attempts += 1
             if self.attempts > 1:
                 op.count("retries")
@@ -89,31 +94,22 @@ class Attempts:
             # What matters most first: after each call an interrupt may take the rest away.
             if mine is not None:
                 mine[AT] = inf
-            if guard.bulkhead is not None:
-                guard.bulkhead.permits.append(None)
-                guard.wake()
-            if token is not None:
-                reset(token)
-            outcome = self.settle(*answer, op.clock() - began)
-        return answer, outcome
-
-    def _enter(self) -> Generator[Step, Answer, BaseException | None]:
-        """Breaker, rate limit, bulkhead. What an outer one granted goes back when an inner one rejects."""
-        granted: list[Callable[[], None]] = []
-        admitted = False
-        try:
-            refused = yield from self._ask_in_turn(granted)
-            admitted = refused is None
-        finally:
-            if not admitted:
-                with self.op.guard.lock:
+            if not asked:
+                # What an outer policy granted goes back when an inner one rejects.
+                with guard.lock:
                     for give_back in reversed(granted):
                         give_back()
-        return refused
+            else:
+                if guard.bulkhead is not None:
+                    guard.bulkhead.permits.append(None)
+                    guard.wake()
+                if token is not None:
+                    reset(token)
+                outcome = self.settle(*answer, op.clock() - began)
+        return answer, outcome
 
-    def _ask_in_turn(
-        self, granted: list[Callable[[], None]]
-    ) -> Generator[Step, Answer, BaseException | None]:
+    def _ask_in_turn(self, granted: Granted) -> Generator[Step, Answer, BaseException | None]:
+        """Breaker, rate limit, bulkhead: why the call is refused, or None. ``granted`` grows with each."""
         op, guard = self.op, self.op.guard
         if (rest := self.rest()) is not None and rest <= 0:
             return self._timed_out("total", self._total())
@@ -143,9 +139,9 @@ class Attempts:
                     return self._reject(RateLimited(guard.name, "rate_limit", "exceeded", more))
         if bulkhead is not None:
             with guard.lock:
-                entered = bulkhead.enter()
+                entered = bulkhead.enter(granted)
             if not entered:
-                step = (QUEUE, bulkhead.settings.max_wait, "")
+                step = (QUEUE, bulkhead.settings.max_wait, granted)
                 return (yield from self._queue("bulkhead", "bulkhead_wait", step))
         return None
 

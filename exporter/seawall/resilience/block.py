@@ -58,7 +58,7 @@ class Block:
                 if kind == SLEEP:
                     guard.sleep(seconds or 0.0)
                 else:
-                    answer = queue(guard, seconds or 0.0)
+                    answer = queue(guard, seconds or 0.0, scope)
             except BaseException as error:
                 answer = False, error
             kind, seconds, scope = self._next(answer)
@@ -74,7 +74,7 @@ class Block:
                 if kind == SLEEP:
                     await guard.asleep(seconds or 0.0)
                 else:
-                    answer = await aqueue(guard, seconds or 0.0)
+                    answer = await aqueue(guard, seconds or 0.0, scope)
             except BaseException as error:
                 answer = False, error
             kind, seconds, scope = self._next(answer)
@@ -90,13 +90,27 @@ class Block:
             return
 
     def __enter__(self) -> None:
-        self.admit()
+        try:
+            self.admit()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def abandon(self) -> None:
+        """Interrupted on the way in: what is taken goes back."""
+        travel, self._travel = self._travel, None
+        if travel is not None:
+            travel.close()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.end(error)
 
     async def __aenter__(self) -> None:
-        await self.aadmit()
+        try:
+            await self.aadmit()
+        except BaseException:
+            self.abandon()
+            raise
         if self.limit is not None:
             try:
                 self._cutoff = timeout(self.limit)
@@ -150,40 +164,51 @@ class Blocks:
         """Whether a block is open."""
         return bool(self._entered)
 
-    def enter(self) -> None:
-        """Be admitted, or raise why not."""
-        block = self._block()
-        block.__enter__()
-        self._push(block)
-
-    async def aenter(self) -> None:
-        block = self._block()
-        await block.__aenter__()
-        self._push(block)
-
-    def leave(self, error: BaseException | None) -> None:
-        """End the innermost block with what it raised."""
-        self._pop().__exit__(None, error, None)
-
-    async def aleave(self, error: BaseException | None) -> None:
-        await self._pop().__aexit__(None, error, None)
-
-    def _block(self) -> Block:
+    def begin(self) -> Block:
+        """A block of the default operation, not yet entered."""
         op = self._guard.operation("default")
         refuse_parts(op, "a block")
         return block_of(op)
+
+    def enter(self, block: Block) -> None:
+        """Be admitted, or raise why not."""
+        block.__enter__()
+        self._push(block)
+
+    async def aenter(self, block: Block) -> None:
+        await block.__aenter__()
+        self._push(block)
+
+    def abandon(self, block: Block) -> None:
+        """Forget it: it is ended, or was refused, or an interrupt came on the way in or out."""
+        block.abandon()
+        self._entered.pop(block, None)
+        _open.set(tuple([other for other in _open.get() if other.open]))
+
+    def leave(self, error: BaseException | None) -> None:
+        """End the innermost block with what it raised."""
+        block: Block | None = None
+        try:
+            block = self._innermost()
+            block.__exit__(None, error, None)
+        finally:
+            self.abandon(block or self._innermost())
+
+    async def aleave(self, error: BaseException | None) -> None:
+        block: Block | None = None
+        try:
+            block = self._innermost()
+            await block.__aexit__(None, error, None)
+        finally:
+            self.abandon(block or self._innermost())
 
     def _push(self, block: Block) -> None:
         self._entered[block] = None
         _open.set((*_open.get(), block))
 
-    def _pop(self) -> Block:
-        here = [block for block in _open.get() if block.open]
-        mine = [block for block in here if block in self._entered]
-        block = mine[-1] if mine else next(reversed(self._entered))
-        _open.set(tuple(other for other in here if other is not block))
-        del self._entered[block]
-        return block
+    def _innermost(self) -> Block:
+        mine = [block for block in _open.get() if block.open and block in self._entered]
+        return mine[-1] if mine else next(reversed(self._entered))
 
 
 def block_of(

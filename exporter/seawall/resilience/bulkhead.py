@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,10 +45,14 @@ class Bulkhead:
         return {"limit": self.limit, "max_queue": self.max_queue, "max_wait": self.max_wait}
 
 
-class Waiter(Protocol):
-    """Who queues. ``displaced``: a more important one has taken its place in the queue."""
+#: What gives back what a call has been granted, the outermost first.
+Granted = list[Callable[[], None]]
 
-    displaced: bool
+
+class Waiter(Protocol):
+    """Who queues. ``placed``: it has been given a place, and has not entered yet."""
+
+    placed: bool
 
     def wake(self) -> bool:
         """End the waiting; False when there is nobody left to wake. Under the guard's lock: never blocks."""
@@ -87,35 +92,54 @@ class BulkheadState:
         self._repay()
         self.wake()
 
-    def enter(self) -> bool:
-        """Take a place at once; not past those who wait."""
+    def enter(self, granted: Granted) -> bool:
+        """Take a place at once; not past those who wait. What gives it back is in ``granted`` then.
+
+        An interrupt can come after a call only. At each of them the place is either not taken yet, or given
+        back again here, or noted in ``granted``.
+        """
         if self.waiters:
             return False
-        return self._pop()
+        self._repay()
+        try:
+            self.permits.pop()
+        except IndexError:
+            return False
+        except BaseException:
+            self.permits.append(None)
+            raise
+        granted.append(self.leave)
+        return True
 
     def join(self, waiter: Waiter, rank: int) -> str:
-        """Queue up: "" when queued, "entered" when a place came free meanwhile, else why not."""
+        """Queue up: "" when queued, or placed already, when a place came free meanwhile; else why not."""
         self.wake()
         if len(self.waiters) >= self.settings.max_queue and not self._displace(rank):
             return "queue_full" if self.settings.max_queue else "full"
         self.waiters[waiter] = rank
         self._lines[rank][waiter] = None
         # Whoever left just before may not have seen us waiting.
-        if len(self.waiters) == 1 and self._pop():
+        if len(self.waiters) == 1 and self._place(waiter):
             self._drop(waiter)
-            return "entered"
         return ""
 
-    def waited(self, waiter: Waiter) -> str:
-        """After the wait: "" when it has a place, else why not."""
-        if waiter in self.waiters:
+    def waited(self, waiter: Waiter, granted: Granted) -> str:
+        """After the wait: "" when it has a place, and what gives it back is in ``granted``; else why not."""
+        queued = waiter in self.waiters
+        if queued:
             self._drop(waiter)
-            return "wait_exceeded"
-        return "queue_full" if waiter.displaced else ""
+        if waiter.placed:
+            waiter.placed = False
+            granted.append(self.leave)
+            return ""
+        return "wait_exceeded" if queued else "queue_full"
 
     def abandon(self, waiter: Waiter) -> None:
         """Stop waiting before the time; a place that had been granted already goes on to the next."""
-        if not self.waited(waiter):
+        if waiter in self.waiters:
+            self._drop(waiter)
+        if waiter.placed:
+            waiter.placed = False
             self.leave()
 
     def leave(self) -> None:
@@ -124,10 +148,13 @@ class BulkheadState:
 
     def wake(self) -> None:
         """Hand free places to those who wait."""
-        while self.waiters and self._pop():
+        while self.waiters and self._free():
             waiter = self._next()
+            if not waiter.placed and not self._place(waiter):
+                return
             self._drop(waiter)
             if not waiter.wake():
+                waiter.placed = False
                 self.permits.append(None)
 
     def trim(self) -> None:
@@ -154,7 +181,6 @@ class BulkheadState:
             if line:
                 waiter = next(reversed(line))
                 self._drop(waiter)
-                waiter.displaced = True
                 waiter.wake()
                 return True
         return False
@@ -166,9 +192,21 @@ class BulkheadState:
         while self.owed and self._take():
             self.owed -= 1
 
-    def _pop(self) -> bool:
+    def _free(self) -> bool:
         self._repay()
-        return self._take()
+        return bool(self.permits)
+
+    def _place(self, waiter: Waiter) -> bool:
+        """Give it a place, whatever interrupt comes meanwhile: see :meth:`enter`."""
+        try:
+            self.permits.pop()
+        except IndexError:
+            return False
+        except BaseException:
+            self.permits.append(None)
+            raise
+        waiter.placed = True
+        return True
 
     def _take(self) -> bool:
         try:

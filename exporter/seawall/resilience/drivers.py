@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from seawall.resilience.attempt import ASK, ATTEMPT, QUEUE, SLEEP, Answer, Step
-from seawall.resilience.bulkhead import Waiter
+from seawall.resilience.bulkhead import Granted, Waiter
 from seawall.resilience.errors import TimedOut
 from seawall.resilience.priorities import rank
 from seawall.resilience.unbegun import refuse_unbegun
@@ -35,7 +35,7 @@ def drive(
                     guard.sleep(limit or 0.0)
                     answer = True, None
                 elif kind == QUEUE:
-                    answer = queue(guard, limit or 0.0)
+                    answer = queue(guard, limit or 0.0, what)
                 else:
                     answer = True, what(*args, **kwargs)
             except BaseException as error:
@@ -43,6 +43,10 @@ def drive(
             kind, limit, what = travel.send(answer)
     except StopIteration as end:
         answer = end.value
+    except BaseException:
+        # An interrupt between two steps: what is taken goes back now, not when all this is collected.
+        travel.close()
+        raise
     ok, value = answer
     if ok:
         refuse_unbegun(guard.name, function, value)
@@ -81,7 +85,7 @@ async def adrive(
                     await guard.asleep(limit or 0.0)
                     answer = True, None
                 elif kind == QUEUE:
-                    answer = await aqueue(guard, limit or 0.0)
+                    answer = await aqueue(guard, limit or 0.0, what)
                 else:
                     assert kind == ASK
                     answer = True, await _ask(guard, limit, what, args, kwargs)
@@ -90,6 +94,10 @@ async def adrive(
             kind, limit, what = travel.send(answer)
     except StopIteration as end:
         answer = end.value
+    except BaseException:
+        # An interrupt between two steps: what is taken goes back now, not when all this is collected.
+        travel.close()
+        raise
     ok, value = answer
     if ok:
         return value
@@ -130,10 +138,10 @@ class _ThreadWaiter:
     A raw lock, released by whoever wakes it, is the cheapest wake-up there is.
     """
 
-    __slots__ = ("_gate", "displaced")
+    __slots__ = ("_gate", "placed")
 
     def __init__(self) -> None:
-        self.displaced = False
+        self.placed = False
         self._gate = threading.Lock()
         self._gate.acquire()
 
@@ -145,22 +153,24 @@ class _ThreadWaiter:
         self._gate.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
 
 
-def queue(guard: Guard, seconds: float) -> Answer:
+def queue(guard: Guard, seconds: float, granted: Granted) -> Answer:
+    """Wait in the bulkhead's queue. A place is in ``granted``, whatever interrupts the way back."""
     bulkhead = guard.bulkhead
     assert bulkhead is not None
     waiter = _ThreadWaiter()
-    with guard.lock:
-        refused = bulkhead.join(waiter, rank(guard.criticality))
-    if refused:
-        return refused == "entered", refused
     try:
-        waiter.wait(seconds)
+        with guard.lock:
+            refused = bulkhead.join(waiter, rank(guard.criticality))
+        if refused:
+            return False, refused
+        if not waiter.placed:
+            waiter.wait(seconds)
+        with guard.lock:
+            refused = bulkhead.waited(waiter, granted)
     except BaseException as error:
         with guard.lock:
             bulkhead.abandon(waiter)
         return False, error
-    with guard.lock:
-        refused = bulkhead.waited(waiter)
     return not refused, refused
 
 
@@ -174,10 +184,10 @@ class AsyncWaiter(Waiter, Protocol):
 class _TaskWaiter:
     """A task in the bulkhead's queue; woken from any thread."""
 
-    __slots__ = ("_future", "_loop", "displaced")
+    __slots__ = ("_future", "_loop", "placed")
 
     def __init__(self) -> None:
-        self.displaced = False
+        self.placed = False
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] = self._loop.create_future()
 
@@ -197,23 +207,24 @@ class _TaskWaiter:
         await asyncio.wait([self._future], timeout=seconds)
 
 
-async def aqueue(guard: Guard, seconds: float) -> Answer:
-    return await wait_in_line(guard, _TaskWaiter(), seconds)
+async def aqueue(guard: Guard, seconds: float, granted: Granted) -> Answer:
+    return await wait_in_line(guard, _TaskWaiter(), seconds, granted)
 
 
-async def wait_in_line(guard: Guard, waiter: AsyncWaiter, seconds: float) -> Answer:
+async def wait_in_line(guard: Guard, waiter: AsyncWaiter, seconds: float, granted: Granted) -> Answer:
     bulkhead = guard.bulkhead
     assert bulkhead is not None
-    with guard.lock:
-        refused = bulkhead.join(waiter, rank(guard.criticality))
-    if refused:
-        return refused == "entered", refused
     try:
-        await waiter.wait(seconds)
+        with guard.lock:
+            refused = bulkhead.join(waiter, rank(guard.criticality))
+        if refused:
+            return False, refused
+        if not waiter.placed:
+            await waiter.wait(seconds)
+        with guard.lock:
+            refused = bulkhead.waited(waiter, granted)
     except BaseException as error:
         with guard.lock:
             bulkhead.abandon(waiter)
         return False, error
-    with guard.lock:
-        refused = bulkhead.waited(waiter)
     return not refused, refused

@@ -154,13 +154,23 @@ class Guard(Machinery):
 
     def __enter__(self) -> None:
         """Guard a block: one attempt. A block can't run twice, so retry and fallback stay out."""
-        self._blocks.enter()
+        block = self._blocks.begin()
+        try:
+            self._blocks.enter(block)
+        except BaseException:
+            self._blocks.abandon(block)
+            raise
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._blocks.leave(error)
 
     async def __aenter__(self) -> None:
-        await self._blocks.aenter()
+        block = self._blocks.begin()
+        try:
+            await self._blocks.aenter(block)
+        except BaseException:
+            self._blocks.abandon(block)
+            raise
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         await self._blocks.aleave(error)

@@ -190,7 +190,7 @@ class Race:
                 return False
             if limiter is not None and limiter.retry_after(now) > 0:
                 return False
-            if bulkhead is not None and not bulkhead.enter():
+            if bulkhead is not None and not bulkhead.enter([]):
                 return False
             if budget is not None and not budget.spend(now):
                 if bulkhead is not None:

@@ -56,6 +56,9 @@ class Journey(Attempts):
         except GeneratorExit:
             self._close("cancelled", "GeneratorExit")
             raise
+        finally:
+            # An interrupt on the way to it does not reach it: what it took goes back now.
+            travel.close()
 
     def _travel(self, first: tuple[Answer, str] | None) -> Generator[Step, Answer, Answer]:
         op = self.op

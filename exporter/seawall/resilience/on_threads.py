@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.attempt import Answer, Step
+from seawall.resilience.bulkhead import Granted
 from seawall.resilience.deadline import within
 from seawall.resilience.drivers import drive
 from seawall.resilience.errors import ThreadsBusy, TimedOut
@@ -19,16 +20,27 @@ if TYPE_CHECKING:
 
 
 def journeyed(
-    op: Operation, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    op: Operation,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    before: Journey | None = None,
 ) -> Any:
-    """A call of a ``def`` that never was on the lane: in this thread, or on workers where there are some."""
+    """A call of a ``def`` that never was on the lane: in this thread, or on workers where there are some.
+
+    ``before``: the same call, which has waited in vain so far.
+    """
     workers = op.guard.workers
+    call: Journey
     if workers is None:
-        return drive(op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs)
-    call = OnThreads(op, function, args, kwargs)
-    call.workers = workers
-    call.places = None
-    return drive(op.guard, call.run(), call, args, kwargs)
+        call = Journey(op, function, args, kwargs)
+    else:
+        call = OnThreads(op, function, args, kwargs)
+        call.workers = workers
+        call.places = None
+    if before is not None:
+        call.started, call.watch = before.started, before.watch
+    return drive(op.guard, call.run(), function if workers is None else call, args, kwargs)  # type: ignore[arg-type]
 
 
 class OnThreads(Journey):
@@ -80,15 +92,11 @@ class OnThreads(Journey):
             # The traceback holds this frame: without the names it holds the exception no longer.
             del answer, value
 
-    def _ask_in_turn(
-        self, granted: list[Callable[[], None]]
-    ) -> Generator[Step, Answer, BaseException | None]:
+    def _ask_in_turn(self, granted: Granted) -> Generator[Step, Answer, BaseException | None]:
         refused = yield from super()._ask_in_turn(granted)
         if refused is not None or not self.limits.bounded:
             return refused
         guard = self.op.guard
-        if guard.bulkhead is not None:
-            granted.append(guard.bulkhead.leave)
         try:
             # Noted first: an interrupt can come after a call only, when the place is taken.
             places = self.places = self.workers.places

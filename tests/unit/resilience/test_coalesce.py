@@ -187,7 +187,7 @@ def test_fallbacks_are_shared_and_each_call_was_degraded(crowd: Crowd) -> None:
 def test_a_rejection_is_shared(crowd: Crowd) -> None:
     b = guarded(bulkhead=Bulkhead(limit=1))
     assert b.guard.bulkhead is not None
-    b.guard.bulkhead.enter()
+    b.guard.bulkhead.enter([])
     held = b.guard.lock
     join = b.guard.bulkhead.join
 

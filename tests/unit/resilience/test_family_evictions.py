@@ -116,7 +116,7 @@ def test_who_queues_stays() -> None:
     assert bulkhead is not None
 
     class Waiter:
-        displaced = False
+        placed = False
 
         def wake(self) -> bool:
             return True

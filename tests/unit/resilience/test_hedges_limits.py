@@ -204,7 +204,7 @@ async def _await(what: Awaitable[Any]) -> Any:
 def test_a_place_is_given_back_once() -> None:
     guard = Guard("bank", bulkhead=Bulkhead(limit=2), hedge=HEDGE, registry=Registry("t"))
     assert guard.bulkhead is not None
-    assert guard.bulkhead.enter()
+    assert guard.bulkhead.enter([])
     place = Place(guard)
     place.leave()
     place.leave()
