@@ -236,3 +236,23 @@ def test_an_answer_in_the_last_moment_is_taken() -> None:
     job._done = _LastMoment(job)  # type: ignore[assignment]
     assert job.wait(1.0) == (True, 7)
     assert (len(workers.places), workers.abandoned) == (1, set())
+
+
+class _Outrun(list[None]):
+    """What caller and worker contend for: the worker comes just after the caller."""
+
+    job: Job
+
+    def pop(self, *_: Any) -> None:
+        super().pop()
+        self.job.run()
+
+
+def test_an_answer_that_comes_just_after_the_last_moment_is_dropped() -> None:
+    workers = WorkerThreads(1, "seawall bank")
+    workers.places.pop()
+    job = Job(workers, copy_context(), lambda: 7)
+    job._open = outrun = _Outrun([None])
+    outrun.job = job
+    assert job.wait(0.0) is None
+    assert (len(workers.places), workers.abandoned) == (1, set())
