@@ -140,3 +140,10 @@ def test_probes_of_a_round_that_has_no_permit_left_are_forgotten() -> None:
     assert state.ratios(12.0, 0) == (0.5, 0.0, 2)
     state.reconfigure(replace(wide, half_open_permits=2), 12.0, 0)
     assert state.ratios(12.0, 0) == (0.0, 0.0, 0)
+
+
+def test_a_child_knows_how_many_successes_came_before_it() -> None:
+    state = BreakerState(Breaker(mode="metrics_only"))
+    state.forget(5)
+    assert (state.ratios(1.0, 5), state.ratios(1.0, 7)) == ((0.0, 0.0, 0), (0.0, 0.0, 2))
+    assert state.window.size(1.0, 7) == 2

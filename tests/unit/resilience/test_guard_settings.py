@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from seawall.resilience import ConfigurationError, Guard, Registry, Retry
+from seawall.resilience import ConfigurationError, Guard, Hedge, Registry, Retry, Timeout
 from seawall.resilience.description import Objectives
 
 NAME = "1 to 200 characters, none of them a control character or surrogate"
 BUCKETS = "ascending numbers of seconds above 0"
 OPERATION = "[A-Za-z0-9_.-], 1 to 64 characters"
 GET = Retry(idempotent=("get",))
+HEDGED = Hedge(delay=1.0, operations=("get",))
+TIMED = Timeout(by_operation={"get": Timeout(attempt=1.0)})
 
 
 def problems(name: Any = "bank", **settings: Any) -> tuple[str, ...]:
@@ -36,6 +38,8 @@ def test_names_that_can_not_be(name: Any) -> None:
         ({"bulkhead": 1}, "bulkhead is 1", "a Bulkhead, or None"),
         ({"rate_limit": 1}, "rate_limit is 1", "a RateLimit, or None"),
         ({"fallback": 1}, "fallback is 1", "a Fallback, or None"),
+        ({"hedge": 1}, "hedge is 1", "a Hedge, or None"),
+        ({"coalesce": 1}, "coalesce is 1", "a Coalesce, or None"),
         ({"operations": "get"}, "operations is 'get'", "a list of names"),
         ({"operations": [""]}, "operations is ''", OPERATION),
         ({"operations": ["get", "x" * 65]}, f"operations is {'x' * 65!r}", OPERATION),
@@ -44,6 +48,10 @@ def test_names_that_can_not_be(name: Any) -> None:
         ({"operations": ["a", "b", "a"]}, "operations is ('a', 'b', 'a')", "each name once"),
         ({"retry": GET}, "retry.idempotent is 'get'", "default"),
         ({"retry": GET, "operations": ["put", "list"]}, "retry.idempotent is 'get'", "put, list"),
+        ({"hedge": HEDGED}, "hedge.operations is 'get'", "default"),
+        ({"hedge": HEDGED, "operations": ["put", "list"]}, "hedge.operations is 'get'", "put, list"),
+        ({"timeout": TIMED}, "timeout.by_operation is 'get'", "default"),
+        ({"timeout": TIMED, "operations": ["put", "list"]}, "timeout.by_operation is 'get'", "put, list"),
         ({"criticality": "vital"}, "criticality is 'vital'", "critical, default, sheddable"),
         ({"objectives": 0.99}, "objectives is 0.99", "an Objectives, or None"),
         ({"buckets": ()}, "buckets is ()", BUCKETS),
@@ -74,6 +82,9 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         {"operations": ["x" * 64, "Get_it.now-1"], "buckets": (0.1,)},
         {"operations": ["get"], "retry": GET, "criticality": "sheddable"},
         {"retry": Retry(idempotent=("default",)), "buckets": (0.001, 1, 3600)},
+        {"hedge": HEDGED, "timeout": TIMED, "operations": ["put", "get"]},
+        {"hedge": Hedge(delay=1.0, operations=("default",)), "timeout": Timeout(total=1.0)},
+        {"timeout": Timeout(by_operation={"default": Timeout(attempt=1.0)})},
         {"objectives": Objectives(success=0.99), "criticality": "critical"},
     ],
 )

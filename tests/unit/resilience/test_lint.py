@@ -119,6 +119,7 @@ SPEAKS: list[tuple[dict[str, Any], str]] = [
 SILENT: list[dict[str, Any]] = [
     {"retry": Retry(attempts=4), "timeout": Timeout(attempt=1.0, total=3.701)},
     {"retry": Retry(attempts=4), "timeout": Timeout(attempt=1.0)},
+    {"retry": Retry(backoff="decorrelated", attempts=2), "timeout": Timeout(attempt=1.0, total=1.4)},
     # Attempts that time out are not asked again.
     {"retry": Retry(attempts=9, on=(ValueError,)), "timeout": Timeout(attempt=1.0, total=3.0)},
     {"retry": Retry(attempts=1), "timeout": Timeout(total=3.0)},
@@ -162,6 +163,14 @@ def test_a_rule_says_what_is_wrong_with_the_numbers(policies: dict[str, Any], te
 @pytest.mark.parametrize("policies", SILENT)
 def test_a_rule_is_silent_where_all_is_well(policies: dict[str, Any]) -> None:
     assert lint.findings(policies) == ()
+
+
+def test_attempts_without_a_limit_of_their_own_do_not_time_out() -> None:
+    retry = Retry(base_delay=2.0, per_error=((TimeoutError, RetryRule(attempts=1)),))
+    said = lint.attempts_beyond_total(retry, Timeout(total=2.0))
+    assert said is not None
+    assert said.startswith("retry.attempts is 3: when each fails at once and back-off is at its longest, nu")
+    assert lint.attempts_beyond_total(retry, Timeout(attempt=0.1, total=2.0)) is None
 
 
 def test_each_rule_has_its_words_and_its_silence() -> None:

@@ -15,6 +15,7 @@ from seawall.resilience import (
     Bulkhead,
     ConfigurationError,
     Guard,
+    PolicyWarning,
     RateLimit,
     Registry,
     Retry,
@@ -251,3 +252,9 @@ def test_an_event_and_a_new_hash(bench: Make) -> None:
     (event,) = b.events.of(PolicyChanged)
     assert (event.dependency, event.operation, event.number) == ("bank", "", 1)
     assert (event.policies, event.policy_hash) == (("breaker", "retry"), now["hash"])
+
+
+def test_settings_that_do_not_go_together_are_warned_of_in_the_name_of_the_guard() -> None:
+    guard = Guard("bank", timeout=Timeout(total=6.0), retry=Retry(attempts=1), registry=Registry("t"))
+    with pytest.warns(PolicyWarning, match=r"^bank: retry\.attempts is 3 and timeout\.attempt is None"):
+        guard.reconfigure(retry=Retry())

@@ -201,3 +201,20 @@ def test_the_errors_of_an_observer_are_counted_from_0_once_there_is_one() -> Non
 
     registry.observe(Observer())  # type: ignore[arg-type]
     assert registry.listener_errors == {"observer": 0}
+
+
+def test_listeners_are_known_by_the_name_given_or_by_their_own() -> None:
+    registry = Registry("t")
+    assert registry.listeners_of(Transition) == ()
+
+    def listener(event: Any) -> None: ...
+
+    recording, other = Recording(), Recording()
+    registry.subscribe(listener)
+    registry.subscribe(recording)
+    registry.subscribe(other, name="audit", events=[Transition])
+    own = "test_listeners_are_known_by_the_name_given_or_by_their_own.<locals>.listener"
+    assert registry.listener_errors == {own: 0, "Recording": 0, "audit": 0}
+    assert registry.listeners_of(Transition) == ((own, listener), ("Recording", recording), ("audit", other))
+    assert registry.listeners_of(CallFailed) == ((own, listener), ("Recording", recording))
+    assert registry.listeners_of(int) == ()
