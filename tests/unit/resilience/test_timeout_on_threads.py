@@ -223,18 +223,26 @@ class _LastMoment:
         self.job = job
 
     def acquire(self, timeout: float) -> bool:
+        self.waited = timeout
         self.job.run()
         return False
 
     def release(self) -> None: ...
 
 
-def test_an_answer_in_the_last_moment_is_taken() -> None:
+MOST = threading.TIMEOUT_MAX
+
+
+@pytest.mark.parametrize(
+    ("rest", "waited"), [(-1.0, 0.0), (0.0, 0.0), (0.5, 0.5), (MOST, MOST), (2 * MOST, MOST)]
+)
+def test_an_answer_in_the_last_moment_is_taken(rest: float, waited: float) -> None:
     workers = WorkerThreads(1, "seawall bank")
     workers.places.pop()
     job = Job(workers, copy_context(), lambda: 7)
-    job._done = _LastMoment(job)  # type: ignore[assignment]
-    assert job.wait(1.0) == (True, 7)
+    job._done = moment = _LastMoment(job)  # type: ignore[assignment]
+    assert job.wait(rest) == (True, 7)
+    assert moment.waited == waited
     assert (len(workers.places), workers.abandoned) == (1, set())
 
 
