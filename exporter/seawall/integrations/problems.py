@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from seawall.resilience import ResilienceError
 from seawall.telemetry import correlation
@@ -19,6 +20,11 @@ class Problem:
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def status_line(self) -> str:
+        """As WSGI wants it: ``503 Service Unavailable``."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
 
 
 def from_error(error: ResilienceError) -> Problem:

@@ -1,6 +1,7 @@
 """The correlation id: one per inbound request, carried by a context variable.
 
-It travels by itself into tasks and ``asyncio.to_thread``; `carry` takes it into other threads and executors.
+It travels by itself into tasks and ``asyncio.to_thread``; `submit` takes it into executors, `carry` anywhere.
+With it goes the whole context: the trace, and the deadline of the call.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, Token, copy_context
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -42,16 +44,23 @@ def accept(received: Sequence[str]) -> str:
     return received[0] if len(received) == 1 and valid(received[0]) else new()
 
 
+def adopt(identifier: str) -> Token[str]:
+    """Make it the current id of the present context. ``ValueError`` for one that is not valid."""
+    if not valid(identifier):
+        raise ValueError(f"a correlation id is 1 to 64 of A-Z a-z 0-9 . _ -, not {identifier!r}")
+    return _current.set(identifier)
+
+
 @contextmanager
 def using(identifier: str) -> Iterator[str]:
     """Make it the current id inside the block. ``ValueError`` for one that is not valid."""
-    if not valid(identifier):
-        raise ValueError(f"a correlation id is 1 to 64 of A-Z a-z 0-9 . _ -, not {identifier!r}")
-    token = _current.set(identifier)
+    token = adopt(identifier)
     try:
         yield identifier
     finally:
-        _current.reset(token)
+        # A block that is ended from elsewhere, by the collector of garbage say, leaves nothing there.
+        with suppress(ValueError):
+            _current.reset(token)
 
 
 def carry(function: Callable[P, R]) -> Callable[P, R]:
@@ -63,3 +72,8 @@ def carry(function: Callable[P, R]) -> Callable[P, R]:
         return context.copy().run(function, *args, **kwargs)
 
     return carried
+
+
+def submit(executor: Executor, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """``executor.submit`` of a thread pool, in a copy of the present context."""
+    return executor.submit(carry(function), *args, **kwargs)

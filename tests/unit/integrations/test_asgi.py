@@ -19,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from seawall.integrations.asgi import ACCESS, CorrelationMiddleware, Receive, Scope, Send
+from seawall.integrations.asgi import CorrelationMiddleware, Receive, Scope, Send
+from seawall.integrations.exchange import ACCESS
 from seawall.integrations.starlette import install_problems
 from seawall.resilience import BreakerOpen, RateLimited, TimedOut
 from seawall.telemetry import correlation, logs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import pytest
 
@@ -67,3 +68,24 @@ def test_it_is_carried_into_executors() -> None:
         assert pool.submit(correlation.current).result() == ""
         assert pool.submit(carried).result() == "abc"
         assert [future.result() for future in [pool.submit(carried) for _ in range(8)]] == ["abc"] * 8
+
+
+def test_a_pool_of_threads_is_given_work_with_it() -> None:
+    def both(a: int, *, b: int) -> tuple[str, int]:
+        return correlation.current(), a + b
+
+    with ThreadPoolExecutor(1) as pool:
+        with correlation.using("abc"):
+            future = correlation.submit(pool, both, 1, b=2)
+            with correlation.using("other"):
+                other = correlation.submit(pool, both, 1, b=3)
+        assert (future.result(), other.result()) == (("abc", 3), ("other", 4))
+        assert pool.submit(correlation.current).result() == ""
+
+
+def test_a_block_that_is_ended_from_elsewhere_leaves_its_own_place_alone() -> None:
+    block = correlation.using("abc")
+    assert copy_context().run(block.__enter__) == "abc"
+    with correlation.using("mine"):
+        block.__exit__(None, None, None)
+        assert correlation.current() == "mine"
