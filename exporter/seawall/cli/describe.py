@@ -52,6 +52,8 @@ def lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_plain(guard['name'])} ({guard['criticality']}; {operations})"
         if guard.get("description"):
             yield f"  {_plain(guard['description'])}"
+        if guard.get("family"):
+            yield f"  {'family':<11} {_settings(guard['family'])}"
         for policy, settings in guard["policies"].items():
             yield f"  {policy:<11} {_settings(settings)}"
         if guard.get("objectives"):

@@ -88,9 +88,11 @@ async def _drive(
     op: Operation, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Run a call's journey in this task: see ``drivers.py``."""
+    # A guard that was given other settings since has another operation of this name, a member of a family
+    # that has gone one of another guard.
+    op = op.guard.operation(op.name)
     guard = op.guard
-    # A guard that was given other settings since has another operation of this name.
-    travel = Journey(guard.operation(op.name), function, args, kwargs).run()
+    travel = Journey(op, function, args, kwargs).run()
     try:
         kind, limit, what = next(travel)
         while True:
@@ -126,7 +128,7 @@ async def _drive(
 async def _within(guard: Guard, limit: float | None, scope: str, work: Awaitable[Any]) -> Any:
     if limit is None:
         return await work
-    with trio.move_on_after(limit):
+    with trio.move_on_after(max(0.0, limit)):
         return await work
     raise TimedOut(guard.name, scope, limit)
 
@@ -157,7 +159,7 @@ class _TrioWaiter:
         return True
 
     async def wait(self, seconds: float) -> None:
-        with trio.move_on_after(seconds):
+        with trio.move_on_after(max(0.0, seconds)):
             await self._event.wait()
 
 
@@ -178,11 +180,13 @@ class _TrioBlock(Block):
 
 @asynccontextmanager
 async def _block(op: Operation) -> AsyncGenerator[None]:
-    attempt = _TrioBlock(Journey(op, block_of, (), {}))
+    journey = Journey(op, block_of, (), {})
+    journey.limits = journey.limits.fixed
+    attempt = _TrioBlock(journey)
     await attempt.aadmit()
     limit = inf if attempt.limit is None else attempt.limit
     try:
-        with trio.move_on_after(limit) as cutoff:
+        with trio.move_on_after(max(0.0, limit)) as cutoff:
             yield
         if cutoff.cancelled_caught:
             raise TimedOut(op.dependency, attempt.scope, limit)

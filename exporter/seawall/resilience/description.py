@@ -75,7 +75,7 @@ def _order(guard: Guard) -> list[str]:
         "breaker": guard.breaker is not None,
         "rate_limit": guard.limiter is not None,
         "bulkhead": guard.bulkhead is not None,
-        "attempt_timeout": timeout is not None and timeout.sets("attempt"),
+        "attempt_timeout": timeout is not None and (timeout.sets("attempt") or timeout.sets("attempt_for")),
         "hedge": guard.hedge is not None,
     }
     return [name for name, there in present.items() if there]

@@ -240,12 +240,12 @@ def _gather(policies: Sequence[Policy], checks: Checks) -> list[dict[str, Any]]:
             continue
         place = kind
         if isinstance(policy, Timeout):
-            bounds_attempts = policy.attempt is not None or policy.attempt_for is not None
-            if bounds_attempts and policy.total is not None:
+            bounds_calls = policy.sets("total")
+            if bounds_calls and (policy.sets("attempt") or policy.sets("attempt_for")):
                 checks.fail(
                     f"policies[{i}]", policy, "one of attempt and total: its place says what it bounds"
                 )
-            place = "attempt_timeout" if policy.total is None else "total_timeout"
+            place = "total_timeout" if bounds_calls else "attempt_timeout"
         rank = ORDER.index(place)
         both = _both(layers[-1].get(kind) if rank > last else None, policy)
         if rank <= last or both is None:

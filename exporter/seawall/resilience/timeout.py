@@ -90,7 +90,7 @@ class Timeout:
         return Limits(own.attempt, own.total, own.attempt_for, failed)
 
     def sets(self, scope: str) -> bool:
-        """Whether ``attempt``, or ``total``, is set for any operation."""
+        """Whether ``attempt``, ``total`` or ``attempt_for`` is set for any operation."""
         return any(getattr(t, scope) is not None for t in (self, *self.by_operation.values()) if t)
 
     def describe(self) -> dict[str, object]:

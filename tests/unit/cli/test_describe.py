@@ -21,6 +21,16 @@ def test_policies_in_words(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "  objectives  success=0.999" in lines
 
 
+def test_a_family_in_words(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = "\nregistry.family('partner', most=7, breaker=Breaker())\n"
+    (here / "more.py").write_text((here / "shop.py").read_text(encoding="utf-8") + more, encoding="utf-8")
+    assert main(("describe", "--from", "more:registry")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("partner (default; default)")
+    assert lines[at + 1] == "  family      most=7, idle_for=300.0"
+    assert lines[at + 2].startswith("  breaker     failure_ratio=0.5")
+
+
 def test_what_does_not_fit_together_is_said_last(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(("describe", "--from", "shop:registry")) == 0
     assert "to mend" not in capsys.readouterr().out

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 import trio
 from tests.unit.integrations.trio_bench import PLACES, Bench, flaky
 
-from seawall.integrations.trio import block, call
+from seawall.integrations.trio import _TrioWaiter, block, call, guarded
 from seawall.resilience import (
     Breaker,
     Bulkhead,
     BulkheadFull,
+    Guard,
     RateLimit,
+    Registry,
     TimedOut,
     Timeout,
     remaining,
@@ -217,3 +220,79 @@ def test_a_block_that_is_cancelled_while_it_waits_for_a_permit_is_not_entered() 
     b.run(main)
     assert b.clock.current_time() == pytest.approx(10.0)
     assert b.calls() == {"success": 2, "cancelled": 1}
+
+
+def test_a_function_of_a_member_that_has_gone_waits_where_its_calls_are_served() -> None:
+    b = Bench()
+    family = Registry("t").family("p", most=1, idle_for=60, clock=b.clock.current_time, bulkhead=PLACES)
+    inside: list[int] = []
+
+    async def ask() -> None:
+        assert family.other is not None
+        assert family.other.bulkhead is not None
+        inside.append(family.other.bulkhead.in_flight)
+        await trio.sleep(1.0)
+
+    async def main() -> float:
+        held = guarded(family["a"])(ask)
+        await trio.sleep(61.0)
+        assert family["b"].name == "p/b"
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(held)
+        return b.clock.current_time()
+
+    assert b.run(main) == 64.0
+    assert inside == [1, 1, 1]
+
+
+class Jumps:
+    """A clock that goes on by itself, a step at each look."""
+
+    def __init__(self, step: float) -> None:
+        self.step, self.now = step, 0.0
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+@pytest.mark.parametrize("step", [0.15, 0.2, 0.25, 0.3, 0.35, 0.45, 0.6])
+def test_a_total_that_ends_before_the_attempt_begins(step: float) -> None:
+    clock = Jumps(0.0)
+    guard = Guard(
+        "bank", registry=Registry("t"), clock=clock, timeout=Timeout(total=1.0), bulkhead=Bulkhead(limit=1)
+    )
+    clock.step = step
+
+    async def ask() -> None:
+        async with block(guard):
+            await trio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        for attempt in (ask, lambda: call(guard, trio.lowlevel.checkpoint)):
+            with suppress(TimedOut):
+                await attempt()
+
+    trio.run(main)
+    assert guard.bulkhead is not None
+    assert guard.bulkhead.in_flight == 0
+
+
+def test_a_wait_that_is_over_before_it_begins() -> None:
+    async def main() -> None:
+        await _TrioWaiter().wait(-1.0)
+
+    Bench().run(main)
+
+
+def test_a_block_has_no_arguments_to_ask_for_its_limit_by() -> None:
+    b = Bench(timeout=Timeout(attempt=2.0, attempt_for=len))
+
+    async def main() -> None:
+        with pytest.raises(TimedOut):
+            async with block(b.guard):
+                await trio.sleep(3.0)
+
+    b.run(main)
+    assert b.guard.registry.listener_errors == {}

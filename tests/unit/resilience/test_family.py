@@ -44,12 +44,8 @@ def test_a_guard_for_each_key_with_its_own_state() -> None:
     assert acme.state == "open"
     assert w.family["zeta"].state == "closed"
     assert w.names == ["partner/acme", "partner/other", "partner/zeta"]
-    assert (len(w.family), list(w.family), "acme" in w.family, "x" in w.family) == (
-        2,
-        ["acme", "zeta"],
-        True,
-        False,
-    )
+    assert (len(w.family), list(w.family)) == (2, ["acme", "zeta"])
+    assert ("acme" in w.family, "x" in w.family) == (True, False)
 
 
 def test_the_default_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,6 +155,24 @@ def test_a_limit_that_is_asked_for_has_its_place_too() -> None:
         f"Pipeline 'bank'.policies[0] is {asked!r}; allowed: one of attempt and total: its place says what "
         "it bounds",
     )
+
+
+def test_a_limit_of_one_operation_has_its_place_too() -> None:
+    def of_read(*policies: Any) -> list[list[str]]:
+        made = Pipeline("bank", policies, operations=("read", "write"), registry=Registry("t"))
+        return [layer.describe()["order"] for layer in made.layers]
+
+    total, attempt = (Timeout(by_operation={"read": Timeout(**{kind: 2.0})}) for kind in ("total", "attempt"))
+    asked = Timeout(by_operation={"read": Timeout(attempt_for=len, attempt=2.0)})
+    assert of_read(CALM, TRIP, total) == [["retry", "breaker"], ["total_timeout"]]
+    assert of_read(total, CALM, TRIP) == [["total_timeout", "retry", "breaker"]]
+    assert of_read(CALM, TRIP, attempt) == [["retry", "breaker", "attempt_timeout"]]
+    assert of_read(CALM, TRIP, asked) == [["retry", "breaker", "attempt_timeout"]]
+    for one in (Timeout(total=9.0, by_operation=attempt.by_operation), replace(asked, total=9.0)):
+        with pytest.raises(
+            ConfigurationError, match="one of attempt and total: its place says what it bounds"
+        ):
+            Pipeline("bank", [one], operations=("read",), registry=Registry("t"))
 
 
 def test_what_fails_late_leaves_no_layer_behind() -> None:

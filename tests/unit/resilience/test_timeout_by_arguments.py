@@ -80,6 +80,7 @@ def test_what_it_raises_is_counted_and_the_fixed_limit_holds(
         raise LookupError
 
     b = bench(timeout=Timeout(total=20, attempt_for=broken))
+    assert b.guard.describe()["order"] == ["total_timeout", "attempt_timeout"]
     assert run(b, 500, 0.25) == pytest.approx(19.75)
     assert b.registry.listener_errors["timeout.attempt_for"] == 1
     assert "listener timeout.attempt_for raised LookupError" in caplog.text
