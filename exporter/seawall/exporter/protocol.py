@@ -48,9 +48,9 @@ class TimedProtocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
         # So that `resume_writing` means: nothing is left to write.
         transport.set_write_buffer_limits(high=1, low=0)
-        super().connection_made(transport)
         self._enter("arriving", self._limits.headers)
         if not self._admits(transport):
             transport.abort()
