@@ -3,7 +3,9 @@
 ``def``: the first caller executes, the others wait for him. ``async def``: the execution is a task of its
 own, so that none of those who wait for it is more important than the others; when the last of them is
 cancelled, it is. Each caller is counted as a call of its own, with the outcome of what was shared and the
-time that he waited; the execution is counted once in everything else.
+time that he waited; the execution is counted once in everything else. It is what it would be without being
+shared, on the fast lane too: what the guard counts as its call is the call of the one who began it. Only when
+he has left, or had waited for another before, the call is not the execution's to count.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.attempt import Answer
 from seawall.resilience.calling_off import call_off, cancel
-from seawall.resilience.deadline import rest_of
-from seawall.resilience.drivers import Travel, adrive, drive
-from seawall.resilience.flights import Flight, Flights, aboard
+from seawall.resilience.deadline import alive, current, rest_of
+from seawall.resilience.drivers import Travel, drive
+from seawall.resilience.flights import Flight, Flights, aboard, aboard_of, ashore
 from seawall.resilience.journey import Journey
 from seawall.resilience.likeness import likeness
+from seawall.resilience.on_threads import journeyed
 from seawall.resilience.unbegun import refuse_unbegun
 
 if TYPE_CHECKING:
@@ -29,35 +32,6 @@ if TYPE_CHECKING:
 Function = Callable[..., Any]
 #: Seconds that an event loop's timers may be early.
 _EARLY = 0.001
-
-
-class Execution(Journey):
-    """What is shared. ``counted``: whether it is a call too: its caller executes it himself."""
-
-    __slots__ = ("counted", "flight")
-    counted: bool
-    flight: Flight
-
-    def lead(self) -> Travel:
-        """The whole call. Its answer is noted before anybody is let go on."""
-        flight = self.flight
-        if self.watch is None:
-            self.watch = self.op.guard.report.watch(self.op.name)
-        began, lent = self.op.clock(), rest_of(self.outer)
-        answer = yield from self._whole(self._travel(None))
-        late = not answer[0] and self.op.clock() - began >= lent - _EARLY
-        flight.answer, flight.shared = answer, flight.outcome != "cancelled" and not late
-        return answer
-
-    def _close(self, outcome: str, error: str) -> None:
-        self.flight.outcome, self.flight.error = outcome, error
-        if self.counted:
-            super()._close(outcome, error)
-        elif self.watch is not None:
-            seconds, state = self.op.clock() - self.started, self.op.guard.state
-            self.op.guard.report.observed(
-                self.watch.call_ended, outcome, self.attempts, state, error, -1, seconds
-            )
 
 
 class Caller(Journey):
@@ -94,33 +68,42 @@ class Caller(Journey):
         ok, value = flight.answer
         return ok, value if ok else likeness(value)
 
-    def own(self, flight: Flight) -> Answer:
-        """What the execution came to that this one has begun. Without an answer it was ended from outside."""
-        self._close(flight.outcome, flight.error)
-        return flight.answer or (False, asyncio.CancelledError())
+    def own(self, flight: Flight) -> None:
+        """The call ends as the execution that it has begun."""
+        self._close(flight.outcome or "cancelled", flight.error)
+
+    def _counted(self, outcome: str, error: str) -> bool:
+        return True
 
 
 def shared(op: Operation, function: Function, plain: Function, flights: Flights) -> Function:
     """``function`` under the guard, executed once for all who ask the same. ``plain``: for who asks alone."""
-    guard, source = op.guard, (op.name, function)
+    guard, clock, source = op.guard, op.clock, flights.source(op.name, function)
 
-    def execute(flight: Flight, caller: Caller | None, args: Any, kwargs: Any) -> Any:
-        execution = Execution(op._operation(), function, args, kwargs)
-        execution.counted, execution.flight = True, flight
-        if caller is not None:
-            execution.started, execution.watch = caller.started, caller.watch
-        token = aboard.set((*aboard.get(), flight.gate))
+    def execute(flight: Flight | None, caller: Caller | None, args: Any, kwargs: Any) -> Any:
+        lent, began = _lent(clock)
+        token = aboard.set(aboard_of(flight))
         try:
-            return drive(guard, execution.lead(), function, args, kwargs)
+            if caller is None:
+                result = plain(*args, **kwargs)
+            else:
+                result = journeyed(op._operation(), function, args, kwargs, caller)
+            if flight is not None:
+                flight.land(True, result)
+            return result
+        except BaseException as error:
+            if flight is not None:
+                flight.land(False, error, lent != inf and clock() - began >= lent - _EARLY)
+            raise
         finally:
-            aboard.reset(token)
+            ashore(token)
             # An exception's traceback holds this frame, and the flight the exception.
-            del execution, flight
+            del flight
 
     def call(*args: Any, **kwargs: Any) -> Any:
         key = flights.key(source, args, kwargs)
         if key is None:
-            return plain(*args, **kwargs)
+            return execute(None, None, args, kwargs)
         me: Caller | None = None
         while True:
             mine, flight = Flight(key), None
@@ -154,6 +137,12 @@ def shared(op: Operation, function: Function, plain: Function, flights: Flights)
     return call
 
 
+def _lent(clock: Callable[[], float]) -> tuple[float, float]:
+    """Seconds that the deadlines around this code leave, and when that was."""
+    outer = alive(current.get())
+    return (inf, 0.0) if outer is None else (rest_of(outer), clock())
+
+
 def _in_time(me: Caller, flight: Flight) -> bool:
     """Wait in this thread for another's execution; whether it ended before this caller's time was over."""
     try:
@@ -180,49 +169,75 @@ def _given(answer: Answer) -> Any:
 
 def ashared(op: Operation, function: Function, plain: Function, flights: Flights) -> Function:
     """The same for a coroutine function. Only callers of one event loop share: its futures are its own."""
-    source = op.name, function
+    clock, source = op.clock, flights.source(op.name, function)
+
+    def caller(args: Any, kwargs: Any, began: float) -> Caller:
+        one = Caller(op._operation(), function, args, kwargs)
+        one.started = began
+        return one
 
     async def execute(flight: Flight, args: Any, kwargs: Any) -> None:
-        execution = Execution(op._operation(), function, args, kwargs)
-        execution.counted, execution.flight = False, flight
-        aboard.set((*aboard.get(), flight.gate))
+        lent, began = _lent(clock)
+        aboard.set(aboard_of(flight))
         try:
-            await adrive(op.guard, execution.lead(), function, args, kwargs)
-        except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit):
+            flight.land(True, await plain(*args, **kwargs))
+        except GeneratorExit:
             raise
-        except BaseException:
+        except BaseException as error:
+            flight.land(False, error, lent != inf and clock() - began >= lent - _EARLY)
+            if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
+                raise
             # The flight has it, for those who wait.
-            return
         finally:
             flights.end(flight)
-            del execution, flight
+            del flight
 
     async def call(*args: Any, **kwargs: Any) -> Any:
         loop = asyncio.get_running_loop()
         key = flights.key(source, args, kwargs, loop)
         if key is None:
-            return await plain(*args, **kwargs)
-        me = Caller(op._operation(), function, args, kwargs)
+            token = aboard.set(aboard_of(None))
+            try:
+                return await plain(*args, **kwargs)
+            finally:
+                ashore(token)
+        me: Caller | None = None
+        began = clock()
         while True:
             mine, flight = Flight(key), None
+            mine.counted = me is None
             try:
                 flight = flights.board(mine)
                 if flight is mine:
                     mine.task = loop.create_task(execute(mine, args, kwargs))
-                    await _landing(mine, flights)
+                    await _landing(mine, flights, loop)
                 else:
+                    me = me or caller(args, kwargs, began)
                     me.join()
                     try:
-                        await _landing(flight, flights)
+                        await _landing(flight, flights, loop)
                     finally:
                         me.joined()
             except BaseException as error:
                 if mine.task is None:
                     flights.end(mine)
-                me.leave(error)
+                if not mine.ended or mine.left:
+                    mine.counted = False
+                    (me or caller(args, kwargs, began)).leave(error)
+                elif me is not None:
+                    # Too late: it had ended, and was about to be heard of.
+                    me.own(mine)
                 raise
             if flight is mine or flight.shared:
-                answer = me.own(mine) if flight is mine else me.share(flight)
+                answer: Answer
+                if flight is mine:
+                    # Without an answer it was ended from outside.
+                    answer = mine.answer or (False, asyncio.CancelledError())
+                    if me is not None or not mine.ended:
+                        (me or caller(args, kwargs, began)).own(mine)
+                else:
+                    assert me is not None
+                    answer = me.share(flight)
                 del mine, flight
                 try:
                     return _given(answer)
@@ -232,18 +247,23 @@ def ashared(op: Operation, function: Function, plain: Function, flights: Flights
     return call
 
 
-async def _landing(flight: Flight, flights: Flights) -> None:
+async def _landing(flight: Flight, flights: Flights, loop: asyncio.AbstractEventLoop) -> None:
     """Wait in this task until it has ended. Who is the last to leave before that takes it down."""
     task = flight.task
     assert task is not None
-    flight.waiting += 1
+    if task.done():
+        # Begun, and ended, when it was made.
+        return
+    mine = loop.create_future()
+    if flight.first is None:
+        flight.first = mine
+        # Cancelled before it began: nobody else says so.
+        task.add_done_callback(lambda _: None if flight.over else flights.end(flight))
+    flight.waiting.append(mine)
     try:
-        await asyncio.wait((task,))
-        if not flight.over:
-            # Cancelled before it began: nobody else says so.
-            flights.end(flight)
+        await mine
     except BaseException as error:
-        if flight.waiting == 1 and not task.done():
+        if len(flight.waiting) == 1 and not task.done():
             flights.end(flight)
             if isinstance(error, GeneratorExit):
                 # Closed from outside: nothing can be awaited any more.
@@ -253,4 +273,4 @@ async def _landing(flight: Flight, flights: Flights) -> None:
                     await call_off((task,))
         raise
     finally:
-        flight.waiting -= 1
+        flight.waiting.remove(mine)

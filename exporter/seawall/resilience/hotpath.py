@@ -165,7 +165,7 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
     """The same for a coroutine function; a limit cancels it."""
     clock, bounds, base, sum_slot, slow_after = op.clock, op.bounds, op.base, op.sum_slot, op.slow_after
     limit, limiter, permits, waiters = op.first_limit, op.limiter, op.permits, op.waiters
-    keep, judge = op.keep, op.judge
+    keep, judge = op.keep, op.suspect
     first_bound, source, need = bounds[0], (op.name, function), limit or 0.0
     # Only who would begin something new, or times out, has to know whether the task is being cancelled.
     heeds_cancelling = limit is not None or op.guard.retry is not None or op.guard.fallback is not None

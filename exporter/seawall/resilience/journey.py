@@ -27,7 +27,8 @@ class Journey(Attempts):
 
     def run(self) -> Generator[Step, Answer, Answer]:
         """A call from its beginning."""
-        self.watch = self.op.guard.report.watch(self.op.name)
+        if self.watch is None:
+            self.watch = self.op.guard.report.watch(self.op.name)
         return (yield from self._whole(self._travel(None)))
 
     def resume(
@@ -215,13 +216,19 @@ class Journey(Attempts):
     def _close(self, outcome: str, error: str) -> None:
         op, guard = self.op, self.op.guard
         seconds = op.clock() - self.started
-        op.count("calls", outcome)
-        slot = op.observe("call_duration", seconds, op.name)
+        slot = -1
+        if self._counted(outcome, error):
+            op.count("calls", outcome)
+            slot = op.observe("call_duration", seconds, op.name)
         if self.watch is not None:
             guard.report.observed(
                 self.watch.call_ended, outcome, self.attempts, guard.state, error, slot, seconds
             )
         op.tick_if_due()
+
+    def _counted(self, outcome: str, error: str) -> bool:
+        """Whether it is a call of its own, and not what several share (``flights.py``)."""
+        return self.op.counts is None or self.op.counts(outcome, error)
 
 
 def _note(error: BaseException, text: str) -> None:

@@ -39,7 +39,7 @@ def journeyed(
         call.workers = workers
         call.places = None
     if before is not None:
-        call.started, call.watch = before.started, before.watch
+        call.started, call.given, call.watch = before.started, before.given, before.watch
     return drive(op.guard, call.run(), function if workers is None else call, args, kwargs)  # type: ignore[arg-type]
 
 

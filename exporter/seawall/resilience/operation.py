@@ -12,6 +12,7 @@ from seawall.resilience.building import builders_of
 from seawall.resilience.detours import Handover
 from seawall.resilience.errors import BreakerOpen
 from seawall.resilience.fallback import MISSING
+from seawall.resilience.flights import counts, uncounted
 from seawall.resilience.guarding import Guarding
 from seawall.resilience.ledger import GIL
 from seawall.resilience.rate_limit import RateLimitState
@@ -37,10 +38,10 @@ class Operation(Guarding):
     """
 
     __slots__ = (
-        "bad", "base", "bounds", "clock", "coroutines", "default", "dependency", "expiries", "first_limit",
-        "functions", "guard", "handover", "judge", "keep", "lane", "limiter", "limits", "name", "on_lane",
-        "open_lane", "permits", "refuse_until", "refused", "sampling", "slots", "slow_after", "sum_slot",
-        "tick", "unwanted", "waiters", "watching",
+        "bad", "base", "bounds", "clock", "coroutines", "counts", "default", "dependency", "expiries",
+        "first_limit", "functions", "guard", "handover", "judge", "keep", "lane", "limiter", "limits", "name",
+        "on_lane", "open_lane", "permits", "refuse_until", "refused", "sampling", "slots", "slow_after",
+        "sum_slot", "suspect", "tick", "unwanted", "waiters", "watching",
     )  # fmt: skip
 
     def __init__(self, guard: Guard, name: str) -> None:
@@ -73,6 +74,9 @@ class Operation(Guarding):
         repeats = retry is not None and retry.may_repeat(name)
         self.unwanted = guard.report.safely(retry.on_result) if retry and repeats else None
         self.judge = _either(self.bad, self.unwanted)
+        # Of shared executions: whether a call that ends is counted, and what must not end on the lane.
+        self.counts = counts if guard.flights else None
+        self.suspect = _either(uncounted if guard.flights else None, self.judge)
         slow = breaker.settings.slow_after if breaker and breaker.settings.slow_after else inf
         # Where each call has its own limit, its journey knows what is late.
         self.slow_after = slow if self.limits.ask else min(slow, self.first_limit or inf)
@@ -128,6 +132,9 @@ class Operation(Guarding):
         """Until when the short way out will do: nobody is told, no fallback is asked but a default value."""
         guard = self.guard
         if not GIL or guard.breaker is None or guard.breaker.state != OPEN or guard.report.audience():
+            return -inf
+        if guard.flights is not None:
+            # Whoever shares it is to know what it came to.
             return -inf
         if guard.fallback is not None and (
             self.default is MISSING or not issubclass(BreakerOpen, guard.fallback.on)

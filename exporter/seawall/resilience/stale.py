@@ -41,6 +41,8 @@ def source_of(function: Callable[..., Any]) -> Hashable:
 def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
     """What tells one question to a function from another; ``TypeError`` comes with the hashing of it."""
     # 1, 1.0 and True are equal, and are three questions.
+    if not kwargs:
+        return tuple(map(type, args)), args, ()
     types = tuple([type(value) for value in (*args, *kwargs.values())])
     return types, args, tuple(sorted(kwargs.items()))
 

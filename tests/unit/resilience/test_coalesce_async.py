@@ -179,8 +179,16 @@ def test_calls_are_watched_and_the_execution_is_the_firsts() -> None:
     assert mine[2][1:5] == ("success", 0, "", "")
     assert mine[2][6] == 1.0
     assert [what[0] for what in theirs] == ["attempt_started", "attempt_ended", "call_ended"]
-    # Its duration is counted where it was waited for: there is no bucket to point at.
-    assert theirs[2][1:] == ("success", 1, "", "", -1, 1.0)
+    entry = b.guard.ledger.layout.entry("call_duration", "default")
+    second = entry.offset + entry.bounds.index(1.0)
+    assert theirs[2][1:] == ("success", 1, "", "", second, 1.0)
+    # When the first has left, its duration is counted where it was waited for: no bucket to point at.
+    seen.clear()
+    assert b.crowd(0.5, None)[1] == "answer"
+    assert [what[2:] for what in seen if what[1:3] == ("call_ended", "success")] == [
+        ("success", 1, "", "", -1, 1.0),
+        ("success", 0, "", "", second, 1.0),
+    ]
 
 
 def test_other_settings_hold_for_what_was_guarded_before() -> None:
