@@ -128,3 +128,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, *, after: int = 0) -> Iterator[No
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", fallocate)
         yield
+
+
+def calls(totals: Totals) -> float:
+    return value(totals, "seawall_calls_total", dependency="bank", operation="default", outcome="success")
