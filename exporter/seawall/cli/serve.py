@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
     parser.add_argument("--port", type=int, default=9464, help="0 takes any free one (default: 9464)")
+    parser.add_argument(
+        "--web-config",
+        metavar="FILE",
+        help="TLS and users, in the format that Prometheus exporters share (default: neither)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,10 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
         except FolderError as error:
             raise CliError(str(error)) from None
     try:
-        settings = ExporterSettings(host=arguments.host, port=arguments.port)
+        settings = ExporterSettings(host=arguments.host, port=arguments.port, web_config=arguments.web_config)
+        server = ExporterServer(create_app(registry, service=service, source=source), settings)
     except ConfigurationError as error:
         raise CliError.listing("can't serve", error.problems) from None
-    server = ExporterServer(create_app(registry, service=service, source=source), settings)
 
     async def serve() -> None:
         task = asyncio.ensure_future(server.serve())
