@@ -1,4 +1,4 @@
-"""Who is asked before the lane is taken, who is turned away at its entry, and who finds the last place gone."""
+"""Who is asked before the lane is taken, who is turned away there, and who finds the last place gone."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.unit.resilience.bench import Bench, fails
 
 from seawall.resilience import Breaker, BreakerOpen, Bulkhead, Fallback, RateLimit, Retry
-from tests.unit.resilience.bench import Bench, fails
 
 Make = Callable[..., Bench]
 FULL = {"bulkhead": Bulkhead(limit=5), "rate_limit": RateLimit(rate=1000, burst=1000)}
