@@ -206,7 +206,7 @@ def test_time_open_is_spread_to_both_sides(drawn: float, seconds: float) -> None
 
 
 def test_moves_by_hand_are_changes_too_and_leave_nothing_of_what_was() -> None:
-    state = opened(replace(ONE, window_calls=4, failure_ratio=0.3), lane=3)
+    state = opened(replace(ONE, window_calls=4, failure_ratio=0.25), lane=3)
     assert state.force("disabled", "why", 8.0, 4) == Change("open", "disabled", "why", 8.0)
     assert (state.state, state.epoch, state.entered_at) == ("disabled", 4, 8.0)
     assert state.force("disabled", "why", 9.0, 4) is None
