@@ -192,7 +192,7 @@ class Blocks:
             block = self._innermost()
             block.__exit__(None, error, None)
         finally:
-            self.abandon(block or self._innermost())
+            self.abandon(self._innermost() if block is None else block)
 
     async def aleave(self, error: BaseException | None) -> None:
         block: Block | None = None
@@ -200,7 +200,7 @@ class Blocks:
             block = self._innermost()
             await block.__aexit__(None, error, None)
         finally:
-            self.abandon(block or self._innermost())
+            self.abandon(self._innermost() if block is None else block)
 
     def _push(self, block: Block) -> None:
         self._entered[block] = None
