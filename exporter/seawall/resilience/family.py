@@ -202,12 +202,24 @@ class Family:
                 return self._overflow("illegal")
             if key in self._members:
                 return self._members[key]
-            if self.registry.get(f"{self.name}/{key}") is not None:
+            if not self._free(f"{self.name}/{key}"):
                 return self._overflow("taken")
             if len(self._members) >= self.most and not self._make_room():
                 return self._overflow("full")
             member = self._members[key] = Member(self, key, **self._settings)
             return member
+
+    def _free(self, name: str) -> bool:
+        """Whether the registry has no such guard, but for a member that was half way in or out when an
+        interrupt came, or a fork: that goes now."""
+        found = self.registry.get(name)
+        if not isinstance(found, Member) or found.of is not self:
+            return found is None
+        with found.lock:
+            if not found.gone:
+                self._gone.append(Gone(found))
+        self.registry.remove(name)
+        return True
 
     def _overflow(self, why: str) -> Guard:
         assert self.other is not None
@@ -221,7 +233,7 @@ class Family:
             while self._idle:
                 used, key = self._idle.popleft()
                 member = self._members.get(key)
-                if member is not None and member.last_used() == used and self._let_go(member, now):
+                if member is not None and member.last_used() == used and self._let_go(member):
                     return True
             if now < self._look_at:
                 return False
@@ -229,7 +241,7 @@ class Family:
             found = ((member.last_used(), key) for key, member in self._members.items())
             self._idle = deque(sorted((used, key) for used, key in found if used <= now - self.idle_for))
 
-    def _let_go(self, member: Member, now: float) -> bool:
+    def _let_go(self, member: Member) -> bool:
         with member.lock:
             if not member.can_go():
                 return False

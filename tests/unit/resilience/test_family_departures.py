@@ -152,6 +152,21 @@ def test_a_failure_that_outlives_its_member_has_its_name_in_the_other() -> None:
     assert (sums["errors", "ValueError", "0"], sums["errors", "KeyError", "0"]) == (1, 1)
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_who_was_half_way_in_or_out_when_an_interrupt_came(gone: bool) -> None:
+    w = World(most=1)
+    half = w.family["a"]
+    half.call(str)
+    del w.family._members["a"]
+    if gone:
+        half.leave()  # type: ignore[attr-defined]
+    assert w.family["a"] is not half
+    assert w.registry.get("partner/a") is w.family["a"]
+    assert half.call(str, 7) == "7"
+    assert count(w.family["a"], "calls", "default", "success") == 1
+    assert w.family.overflowed == {}
+
+
 def test_ledgers_of_those_who_have_gone_do_not_pile_up() -> None:
     w = World(most=1)
     held = [w.family["a"]]
