@@ -17,9 +17,6 @@ _BREATH = 0.1
 _TLS_GOODBYE = 2.0
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-#: Who has no place of his own, in the order in which places are taken away.
-_MAY_GO = (("handshake", "arriving"), ("idle",))
-
 
 class Connections:
     """All connections of one server; for one event loop. ``tls`` is asked anew for each connection."""
@@ -80,12 +77,13 @@ class Connections:
         self._open[protocol] = task
 
     def _make_room(self) -> bool:
-        for phases in _MAY_GO:
-            for protocol in self._open:
-                if protocol.phase in phases:
-                    self._drop(protocol)
-                    return True
-        return False
+        waiting = (p for p in self._open if p.waits_for_client)
+        idle = (p for p in self._open if p.phase == "idle")
+        longest = next(waiting, None) or next(idle, None)
+        if longest is None:
+            return False
+        self._drop(longest)
+        return True
 
     def _drop(self, protocol: TimedProtocol) -> None:
         self._open.pop(protocol).cancel()

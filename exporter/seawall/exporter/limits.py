@@ -12,7 +12,8 @@ class Limits:
     """Bounds for every connection of the exporter. Times are in seconds.
 
     ``connections``: open at once (64: a scraper or two, probes and a person need ten). One more takes the
-    place of whoever has waited longest without a request; while all are being answered it is sent away.
+    place of the oldest that has not asked yet or leaves its answer unread, then of the oldest that idles;
+    while all are being answered it is sent away.
     ``handshake``: to complete TLS (5; on a bad line it takes one).
     ``headers``: from the first byte, or from the connection, to the end of the headers (5).
     ``answer``: from the request to the last byte of its answer (30; Prometheus gives up after 10 by default).

@@ -23,6 +23,8 @@ _SILENT.propagate = False
 
 #: Seconds that uvicorn, which closes idle connections, has to do so.
 _GRACE = 5.0
+#: Seconds after which a client that leaves its answer unread is slow.
+_SLOW_AFTER = 1.0
 
 
 class TimedProtocol(H11Protocol):
@@ -46,6 +48,14 @@ class TimedProtocol(H11Protocol):
         self._limits = limits
         self._admits = admits
         self._deadline: asyncio.TimerHandle | None = None
+        self._unread_since: float | None = None
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether it is the client's turn: to ask, or to read."""
+        if self.phase == "answering":
+            return self._unread_since is not None and self.loop.time() - self._unread_since > _SLOW_AFTER
+        return self.phase != "idle"
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -87,8 +97,14 @@ class TimedProtocol(H11Protocol):
         elif not self.flow.write_paused:
             self._rest()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread_since is None:
+            self._unread_since = self.loop.time()
+
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._unread_since = None
         if self.phase == "answering" and not self._in_request():
             self._rest()
 

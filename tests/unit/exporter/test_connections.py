@@ -172,6 +172,24 @@ def test_a_crowd_of_silent_clients_keeps_nobody_out(serve: Callable[..., Exporte
         server.stop()
 
 
+def test_who_leaves_an_answer_unread_makes_room(
+    serve: Callable[..., ExporterServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seawall.exporter.protocol._SLOW_AFTER", 0.2)
+    server = serve(large, connections=2, answer=60.0)
+    with connected(server) as unread, connected(server) as read:
+        unread.send(GET)
+        assert unread.recv(12) == b"HTTP/1.1 200"
+        time.sleep(0.4)
+        read.send(GET)
+        assert read.recv(12) == b"HTTP/1.1 200"
+        with connected(server) as third:
+            third.send(GET)
+            assert third.recv(12) == b"HTTP/1.1 200"
+            assert len(until_closed(unread)) < 100_000_000
+            assert len(read.recv(100)) == 100
+
+
 def test_stopping_does_not_wait_for_anybody(serve: Callable[..., ExporterServer]) -> None:
     server = serve(large)
     with connected(server) as silent, connected(server) as reader:
