@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import pickle
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -103,3 +103,24 @@ def test_hash_of_the_document_follows_the_settings() -> None:
     assert document(0.5) == document(0.5)
     assert document(0.5)["hash"] != document(0.4)["hash"]
     assert document(0.5)["guards"][0]["policies"]["breaker"]["failure_ratio"] == 0.5
+
+
+def test_those_who_asked_are_told_of_guards_that_come_and_go() -> None:
+    registry, come, gone = Registry("t"), list[Guard](), list[Guard]()
+    registry.joined.add(come.append)
+    registry.left.add(gone.append)
+    guard = registry.guard("bank", breaker=Breaker())
+    registry.remove("none")
+    assert (come, gone, registry.get("bank"), guard.registry) == ([guard], [], guard, registry)
+    registry.remove("bank")
+    assert (come, gone, registry.get("bank"), len(registry)) == ([guard], [guard], None, 0)
+
+
+def test_keywords_of_a_call_are_those_of_the_function() -> None:
+    guard = Guard("bank", registry=Registry("t"))
+
+    def pages(first: int, last: int) -> Iterator[int]:
+        yield from range(first, last)
+
+    assert guard.call(lambda a, b: a - b, 3, b=1) == 2
+    assert list(guard.call(pages, 3, last=5)) == [3, 4]
