@@ -177,6 +177,8 @@ class Iteration(Block):
         # Collected without being closed: its event loop was gone, or a signal's exception came in between.
         if self._travel is not None:
             self._context.run(self._travel.close)
+            # A clean-up that could not go on has left what was laid over the context it was collected in.
+            self.pause()
 
     def _send(self, travel: Travel, answer: Answer | None) -> Step:
         return self._context.run(super()._send, travel, answer)

@@ -22,6 +22,7 @@ from seawall.resilience import (
     Timeout,
     remaining,
 )
+from seawall.resilience.deadline import current
 
 
 def test_pybreaker_like_half_open_probe_is_given_back(bench: Callable[..., Bench]) -> None:
@@ -118,6 +119,8 @@ def test_collected_when_its_loop_is_gone(cleans_up: bool) -> None:
     gc.collect()
     assert in_flight(b) == 0
     assert b.count("calls", "default", "cancelled") == 1
+    # Whoever happened to be running then has nothing of it.
+    assert current.get() is None
 
 
 def test_interrupted_between_admission_and_the_first_step(
