@@ -23,7 +23,7 @@ MOST_LOGGED = 100_000
 class RateLimit:
     """Ask at most so often.
 
-    rate: permits per second in the long run, > 0.
+    rate: permits per second in the long run, 1e-9 to 1e9.
     burst: permits that may be taken at once, >= 1. 1: none to spare.
     max_wait: seconds a call may wait for its permit before it is rejected. 0: it is rejected at once.
     kind: how permits come back.
@@ -53,7 +53,7 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         checks = Checks("RateLimit")
-        checks.number("rate", self.rate, above=0, at_most=1e9)
+        checks.number("rate", self.rate, at_least=1e-9, at_most=1e9)
         burst = checks.number("burst", self.burst, at_least=1, at_most=1_000_000_000, whole=True)
         wait = checks.number("max_wait", self.max_wait, at_least=0)
         checks.one_of("kind", self.kind, KINDS)

@@ -79,6 +79,9 @@ class RetryAccount:
             pool.settings = settings
             pool.state.reconfigure(settings)
 
+    def draws_on(self, pool: Pool) -> bool:
+        return self._pool is pool
+
     def start_over(self) -> None:
         """What the ledger has by now was counted by others: it earns nothing."""
         self._seen = self._count()
@@ -99,9 +102,13 @@ def account_of(
     settings: RetryBudget | RetryThrottle, registry: Registry, clock: Clock, accounts: Accounts
 ) -> RetryAccount:
     """A guard's account. ``ConfigurationError`` when others share the name with other settings or clock."""
-    pool = Pool(settings, clock)
+    pool = new = Pool(settings, clock)
     if settings.name is not None:
-        pool = registry.retry_budgets.setdefault(settings.name, pool)
+        pool = registry.retry_budgets.setdefault(settings.name, new)
+        other = (pool.settings, pool.clock) != (settings, clock)
+        if other and not any(guard.budget and guard.budget.draws_on(pool) for guard in registry):
+            # Those of this name were removed, or refused.
+            pool = registry.retry_budgets[settings.name] = new
         checks = Checks(type(settings).__name__)
         if pool.settings != settings:
             checks.fail("name", settings.name, f"the settings of the others of this name, {pool.settings}")

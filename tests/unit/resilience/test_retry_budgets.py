@@ -84,6 +84,23 @@ def test_a_shared_name_means_the_same_settings_and_clock() -> None:
         Guard("b", retry=Retry(budget=RetryBudget(name="x")), registry=registry, clock=ManualClock())
 
 
+def test_a_name_is_free_again_when_nobody_has_it() -> None:
+    registry = Registry("t")
+    Guard("a", registry=registry, retry=Retry(budget=RetryBudget(name="ours")))
+    with pytest.raises(ConfigurationError, match="guard 'a' exists already"):
+        Guard("a", registry=registry, retry=Retry(budget=RetryBudget(name="refused")))
+    Guard("b", registry=registry)
+    Guard("c", registry=registry, retry=Retry(budget=RetryThrottle(name="refused")))
+    with pytest.raises(ConfigurationError, match="the settings of the others"):
+        Guard("d", registry=registry, retry=Retry(budget=RetryBudget(name="ours", ttl=5)))
+    registry.remove("a")
+    changed = RetryBudget(name="ours", ttl=5)
+    Guard("d", registry=registry, retry=Retry(budget=changed))
+    assert registry.retry_budgets["ours"].settings == changed
+    with pytest.raises(ConfigurationError, match="the settings of the others"):
+        Guard("a", registry=registry, retry=Retry(budget=RetryBudget(name="ours")))
+
+
 def test_who_differs_from_the_others_of_a_name_is_told_in_what() -> None:
     with pytest.raises(ConfigurationError) as caught:
         two(RetryThrottle(name="x"), RetryThrottle(name="x", max_tokens=5))
