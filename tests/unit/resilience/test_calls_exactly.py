@@ -25,7 +25,7 @@ class Told:
     def __init__(self, b: Bench) -> None:
         self.log: list[tuple[Any, ...]] = []
         self.slots: list[int] = []
-        b.registry.observe(self)  # type: ignore[arg-type]
+        b.registry.observe(self)
         b.registry.subscribe(self)
 
     def watching(self) -> bool:
