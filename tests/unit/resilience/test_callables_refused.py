@@ -14,6 +14,7 @@ import pytest
 from tests.unit.resilience.bench import Bench
 
 from seawall.resilience import Bulkhead, ConfigurationError, Fallback, Retry
+from seawall.resilience.callables import COROUTINE, FUNCTION, kind_of
 
 
 @pytest.fixture
@@ -157,3 +158,15 @@ def test_plain_answers_that_only_look_alike_pass(b: Bench) -> None:
     for answer in answers:
         assert b.guard(lambda answer=answer: answer)() is answer
         assert b.guard.call(lambda answer=answer: answer) is answer
+
+
+def test_what_python_takes_for_a_coroutine_function_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does with the mark of ``inspect.markcoroutinefunction``, from Python 3.12 on."""
+
+    def marked() -> None: ...
+
+    lookup = Lookup()
+    marked.mark = True  # type: ignore[attr-defined]
+    monkeypatch.setattr(inspect, "iscoroutinefunction", lambda thing: thing in (marked, lookup))
+    assert (kind_of(marked), kind_of(lookup)) == (COROUTINE, COROUTINE)
+    assert (kind_of(plain), kind_of(Lookup())) == (FUNCTION, FUNCTION)

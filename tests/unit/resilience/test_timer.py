@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from queue import Empty
 from typing import Any
 from weakref import ref
@@ -266,3 +268,24 @@ def test_an_interrupt_while_it_starts_leaves_the_next_start_free(monkeypatch: py
     for run in reversed(attempts):
         run()
     assert (first.state, second.state) == ("half_open", "half_open")
+
+
+def test_a_thread_holds_up_no_exit_and_has_nothing_of_the_callers_context(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="none")
+    begun: list[tuple[object, object]] = []
+    found: list[str] = []
+
+    class Thread:
+        def __init__(self, *, target: Callable[..., None], args: Any, name: str, daemon: bool) -> None:
+            begun.append((name, daemon))
+            self.run = lambda: target(*args)
+
+        def start(self) -> None:
+            self.run()
+
+    monkeypatch.setattr(threading, "Thread", Thread)
+    variable.set("of the call")
+    timer.in_thread(lambda: found.append(variable.get()))
+    assert (begun, found) == ([(timer.NAME, True)], ["none"])
