@@ -279,6 +279,5 @@ class Family:
 
     def _forget(self, token: int) -> None:
         """A function that was decorated is there no more."""
-        for member in (*self._members.values(), self.other):
-            if member is not None:
-                member.lanes.pop(token, None)
+        for member in (*self._members.values(), cast("Member", self.other)):
+            member.lanes.pop(token, None)
