@@ -153,7 +153,7 @@ class Attempts:
         began = op.clock()
         rest = self.rest()
         whole = step[1] or 0.0
-        if step[0] == SLEEP and rest is not None and whole > rest:
+        if rest is not None and (rest <= 0 or (step[0] == SLEEP and whole > rest)):
             return self._timed_out("total", self._total())
         ok, why = yield from self.wait(
             policy, step if rest is None or whole <= rest else (step[0], rest, step[2])

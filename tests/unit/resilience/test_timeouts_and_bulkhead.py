@@ -14,6 +14,7 @@ from seawall.resilience import (
     Bulkhead,
     BulkheadFull,
     Guard,
+    RateLimit,
     Registry,
     TimedOut,
     Timeout,
@@ -143,3 +144,30 @@ def test_async_block_is_cancelled_when_its_time_is_over() -> None:
         b.clock.run(main())
     assert b.count("timeouts", "default", "attempt") == 1
     assert remaining() is None
+
+
+@pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_a_wait_that_overshoots_the_total_leaves_no_time_to_queue(how: str) -> None:
+    b = Bench(
+        how,
+        timeout=Timeout(total=1.0),
+        rate_limit=RateLimit(rate=1 / 0.995, burst=1, max_wait=5.0),
+        bulkhead=Bulkhead(limit=1, max_queue=1, max_wait=0.5),
+    )
+
+    def late(seconds: float) -> None:
+        b.clock.advance(seconds + 0.01)
+
+    async def alate(seconds: float) -> None:
+        late(seconds)
+
+    b.guard.sleep, b.guard.asleep = late, alate
+    assert b(lambda: 1) == 1
+    assert b.guard.bulkhead is not None
+    assert b.guard.bulkhead.enter([])
+    error = b(lambda: 2)
+    assert isinstance(error, TimedOut)
+    assert (error.scope, error.limit) == ("total", 1.0)
+    assert b.count("bulkhead_queued") == 0
+    assert b.count("timeouts", "default", "total") == 1
