@@ -13,12 +13,14 @@ import pytest
 from seawall import testing
 from seawall.resilience import Breaker, ConfigurationError, lint
 
+PROCESSES = "docs/how-to/several-processes.md"
 TESTING = "docs/how-to/test-your-guards.md"
 COMPOSITION = "docs/explanation/composition.md"
 COPIES = "docs/explanation/hedging-and-coalescing.md"
 TIMEOUTS = "docs/explanation/timeouts.md"
 PAGES = (
-    "README.md", "docs/tutorial.md", "docs/explanation/callables.md", COMPOSITION, COPIES, TESTING, TIMEOUTS
+    "README.md", "docs/tutorial.md", "docs/explanation/callables.md", COMPOSITION, COPIES, TESTING, TIMEOUTS,
+    PROCESSES,
 )  # fmt: skip
 
 

@@ -277,3 +277,18 @@ def test_many_ended_processes_are_one_file(tmp_path: Path) -> None:
     scraper = Scraper(tmp_path)
     assert scraper.calls() == 402
     assert files(tmp_path) == [worker.name]
+
+
+def test_what_one_sets_aside_another_may_have_seen_before(tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    worker.call(3)
+    knows = [Scraper(tmp_path), Scraper(tmp_path)]
+    assert [scraper.calls() for scraper in knows] == [3, 3]
+    worker.die()
+    worker.path.write_bytes(b"garbage")
+    Scraper(tmp_path).scrape()
+    assert files(tmp_path) == []
+    assert [path.name for path in tmp_path.glob("*.bad")] == [f"{worker.name}.bad"]
+    for scraper in (*knows, Scraper(tmp_path), *knows):
+        assert scraper.calls() == 3
+    assert list(tmp_path.glob("*.bad")) == []

@@ -36,7 +36,10 @@ class Files:
             if content is not None:
                 (alive if lives else ended)[name] = content
         for gone in self._readers.keys() - set(names):
-            self.forget(gone)
+            if gone in self.good and os.path.exists(f"{self._folder.path}/{gone}{BAD}"):
+                ended[gone] = self.good[gone]  # set aside by one who had not seen what was in it
+            else:
+                self.forget(gone)
         return alive, ended
 
     def add(self, contents: dict[str, Content]) -> None:
@@ -52,6 +55,19 @@ class Files:
             self._counted.add(name)
             self._dropped.add("series", "worker_file")
         return self.good.get(name)
+
+    def delete(self, name: str) -> bool:
+        """Delete a segment whose process has ended and is counted. Whether it is there no more."""
+        for path in (f"{self._folder.path}/{name}", f"{self._folder.path}/{name}{BAD}"):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
+            break
+        self.forget(name)
+        return True
 
     def forget(self, name: str) -> None:
         self._readers.pop(name, None)

@@ -222,14 +222,8 @@ class ProcessSource(Source):
         self._retired = new
         self._stamp = retirement.stamp(self._path)
         for name, content in ended.items():
-            try:
-                os.unlink(f"{self._path}/{name}")
-            except FileNotFoundError:
-                pass
-            except OSError:
-                continue
-            self._files.forget(name)
-            new.folded -= {content.identity}
+            if self._files.delete(name):
+                new.folded -= {content.identity}
         return new
 
     def _save(self, retired: Retired) -> bool:
