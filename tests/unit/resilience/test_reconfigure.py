@@ -104,6 +104,28 @@ def test_the_successor_takes_the_fast_lane(bench: Make) -> None:
     assert next(iter(kept.values()))[0] is b.guard.operation("default")
 
 
+def test_each_function_goes_on_with_its_own_arguments_and_so_does_a_sampled_call(bench: Make) -> None:
+    b = bench(timeout=Timeout(attempt=5.0))
+
+    def call(function: Callable[..., Any], *args: int, **kwargs: int) -> Any:
+        result = function(*args, **kwargs)
+        return result if b.how == "sync" else b.clock.run(result)
+
+    def of(body: Callable[..., int]) -> Callable[..., Any]:
+        async def task(*args: int, **kwargs: int) -> int:
+            return body(*args, **kwargs)
+
+        return b.guard(body if b.how == "sync" else task)
+
+    less, more = of(lambda x, y: x - y), of(lambda x, y: x + y)
+    for sampling in (True, False):
+        assert call(less, 5, y=3) == 2
+        assert b.guard.operation("default").sampling is sampling
+    b.guard.reconfigure(timeout=Timeout(attempt=2.0))
+    for _ in range(2):
+        assert (call(less, 5, y=3), call(more, 5, y=3)) == (2, 8)
+
+
 def test_a_held_operation_and_what_is_decorated_with_it_later(bench: Make) -> None:
     b = bench(breaker=Breaker(record_result=lambda x: x == "bad"))
     held = b.guard.operation("default")

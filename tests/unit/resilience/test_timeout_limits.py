@@ -181,9 +181,24 @@ def test_settings_that_cannot_be(settings: dict[str, Any], problem: str) -> None
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
+    own: dict[str, Any] = {"a": 1, "b": Timeout(attempt=1, threads=2)}
     with pytest.raises(ConfigurationError) as caught:
-        Timeout(attempt=-1, attempt_for="x", by_operation={"a": 1, "b": 2}, threads=0)  # type: ignore[arg-type,dict-item]
-    assert len(caught.value.problems) == 5
+        Timeout(attempt=-1, total=0, attempt_for="x", by_operation=own, threads=0)  # type: ignore[arg-type]
+    assert caught.value.problems == (
+        "Timeout.by_operation['a'] is 1; allowed: a Timeout, or None",
+        f"Timeout.by_operation['b'] is {own['b']!r}; allowed: a Timeout without by_operation and threads",
+        "Timeout.attempt is -1; allowed: a number > 0, or None",
+        "Timeout.total is 0; allowed: a number > 0, or None",
+        "Timeout.attempt_for is 'x'; allowed: a function, or None",
+        "Timeout.threads is 0; allowed: a whole number >= 1 and <= 1000, or None",
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        Timeout(attempt=0, total=-1, by_operation=[])  # type: ignore[arg-type]
+    assert caught.value.problems == (
+        "Timeout.by_operation is []; allowed: operations and their Timeouts",
+        "Timeout.attempt is 0; allowed: a number > 0, or None",
+        "Timeout.total is -1; allowed: a number > 0, or None",
+    )
 
 
 def test_the_largest_and_the_smallest_that_can_be() -> None:
