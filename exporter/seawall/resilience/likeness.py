@@ -7,7 +7,9 @@ was shared.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import copy
+from types import MemberDescriptorType
 
 
 class _Plain(Exception):
@@ -22,12 +24,11 @@ def likeness(error: BaseException) -> BaseException:
     """Another exception like this one. The same, where its type can't be copied."""
     like = _copied(error)
     if like is not error:
-        if notes := getattr(error, "__notes__", None):
-            like.__notes__ = list(notes)
-        like.__cause__ = error.__cause__
-        like.__context__ = error.__context__
-        like.__suppress_context__ = error.__suppress_context__
-        like.__traceback__ = error.__traceback__
+        if isinstance(notes := error.__dict__.get("__notes__"), list):
+            like.__dict__["__notes__"] = list(notes)
+        for name in ("__cause__", "__context__", "__suppress_context__", "__traceback__"):
+            # Past a ``__setattr__`` of its own: frozen dataclasses are raised, too.
+            BaseException.__setattr__(like, name, getattr(error, name))
     return like
 
 
@@ -40,6 +41,20 @@ def _copied(error: BaseException) -> BaseException:
             like.__dict__.update(error.__dict__)
         else:
             like = copy(error)
+        _fill(like, error)
         return like if type(like) is kind and like.args == error.args else error
     except Exception:
         return error
+
+
+def _fill(like: BaseException, error: BaseException) -> None:
+    """What an exception keeps beside arguments and ``__dict__``: slots, and fields of built-in types."""
+    members = [m for kind in type(error).__mro__ for m in vars(kind).values()]
+    for member in members:
+        if type(member) is MemberDescriptorType:
+            # One may be unset, or never be set.
+            with suppress(AttributeError, TypeError):
+                value = member.__get__(error)
+                # What a built-in type never set it shows as None, and takes None for something that was set.
+                if value is not None:
+                    member.__set__(like, value)

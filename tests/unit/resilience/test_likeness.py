@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -92,3 +93,45 @@ def test_what_can_not_be_copied_is_shared(error: BaseException) -> None:
     trace = error.__traceback__
     assert likeness(error) is error
     assert error.__traceback__ is trace
+
+
+class Slotted(OSError):
+    __slots__ = ("unset", "why")
+    unset: str
+    why: str
+
+
+class OneSlot(Exception):
+    __slots__ = ("why",)
+    why: str
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    code: int
+
+
+def test_what_is_kept_beside_arguments_and_attributes() -> None:
+    slotted = Slotted(2, "no such file", "name")
+    slotted.why = "because"
+    like = likeness(slotted)
+    assert isinstance(like, Slotted)
+    assert (like.why, like.errno, like.filename) == ("because", 2, "name")
+    assert not hasattr(like, "unset")
+    one = OneSlot("a")
+    one.why = "because"
+    assert likeness(one).why == "because"  # type: ignore[attr-defined]
+    missing = likeness(AttributeError("none", name="x", obj=1))
+    assert isinstance(missing, AttributeError)
+    assert (missing.name, missing.obj) == ("x", 1)
+
+
+def test_odd_attributes_get_in_nobodys_way() -> None:
+    frozen = raised(Frozen(3))
+    like = likeness(frozen)
+    assert isinstance(like, Frozen)
+    assert (like is frozen, like.code, like.args) == (False, 3, (3,))
+    assert like.__traceback__ is frozen.__traceback__ is not None
+    odd = ValueError("a")
+    odd.__notes__ = 5  # type: ignore[assignment]
+    assert likeness(odd).__notes__ == 5  # type: ignore[comparison-overlap]
