@@ -245,3 +245,11 @@ def test_the_lane_is_open_while_no_success_can_open_it() -> None:
     assert [slow.lane_open(1.0, lane) for lane in (2, 3)] == [False, True]
     assert not opened().lane_open(99.0, 9)
     assert not probing().lane_open(99.0, 9)
+
+
+def test_time_in_a_state_is_counted_to_the_fraction_and_never_backwards() -> None:
+    state = BreakerState(ONE)
+    assert state.state_seconds(0.25)["closed"] == 0.25
+    state.force("disabled", "why", 0.5, 0)
+    state.force("closed", "why", 0.25, 0)
+    assert state.state_seconds(0.5) == dict.fromkeys(BREAKER_STATES, 0.0) | {"closed": 0.75}
