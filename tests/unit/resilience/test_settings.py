@@ -175,6 +175,10 @@ def test_every_violation_is_told_at_once_and_a_bound_that_is_bad_itself_bounds_n
         "Breaker.open_for is 0; allowed: a number > 0",
         "Breaker.max_open_for is -1; allowed: a number >= 0, or None",
     )
+    assert problems(Breaker, {"open_for": -5, "max_open_for": -1}) == (
+        "Breaker.open_for is -5; allowed: a number > 0",
+        "Breaker.max_open_for is -1; allowed: a number >= 0, or None",
+    )
     assert problems(Bulkhead, {"limit": True, "max_queue": 2, "max_wait": inf}) == (
         "Bulkhead.limit is True; allowed: a whole number >= 1 and <= 100000",
         "Bulkhead.max_wait is inf; allowed: a number >= 0",

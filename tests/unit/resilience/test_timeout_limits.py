@@ -193,6 +193,12 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         "Timeout.threads is 0; allowed: a whole number >= 1 and <= 1000, or None",
     )
     with pytest.raises(ConfigurationError) as caught:
+        Timeout(by_operation=5)  # type: ignore[arg-type]
+    assert caught.value.problems == (
+        "Timeout.by_operation is 5; allowed: operations and their Timeouts",
+        "Timeout.attempt is None; allowed: a number in attempt, in total, or in both",
+    )
+    with pytest.raises(ConfigurationError) as caught:
         Timeout(attempt=0, total=-1, by_operation=[])  # type: ignore[arg-type]
     assert caught.value.problems == (
         "Timeout.by_operation is []; allowed: operations and their Timeouts",
