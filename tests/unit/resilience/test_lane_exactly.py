@@ -273,13 +273,14 @@ def test_permits_of_a_rate_limit_one_by_one(full: Make) -> None:
     made.clock.advance(0.5)
     assert sum(made.takes(0.125)) == 1.125
     assert limiter.arrival == 1001.5
-    made.clock.advance(0.5)
+    made.clock.advance(0.25)
+    made.body = lambda: None
     made.call()
-    assert made.clock() == 1001.375
+    assert made.clock() == 1001.125
     assert limiter.arrival == 1001.75
     made.clock.advance(1.0)
     made.call()
-    assert limiter.arrival == 1002.625
+    assert limiter.arrival == 1002.375
 
 
 def test_a_place_for_as_long_as_the_call(full: Make) -> None:
