@@ -15,6 +15,8 @@ from seawall.exporter.protocol import TimedProtocol
 _BREATH = 0.1
 #: Seconds for the end of a TLS connection to be agreed upon.
 _TLS_GOODBYE = 2.0
+#: Bytes of an answer that the system may hold for a client; beyond it is seen who does not read.
+_UNREAD = 128 * 1024
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -64,6 +66,8 @@ class Connections:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _admit(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)
         connection.setblocking(False)
         if len(self._open) >= self._limits.connections and not self._make_room():
             with connection, contextlib.suppress(OSError):

@@ -86,15 +86,16 @@ class TimedProtocol(H11Protocol):
 
     def handle_events(self) -> None:
         super().handle_events()
-        if self._in_request() and self.phase != "answering":
-            self._enter("answering", self._limits.answer)
+        if self._in_request():
+            if self.phase != "answering":
+                self._enter("answering", self._limits.answer)
+            if self.conn.trailing_data[0]:
+                # One question at a time: who sends more before the answer gets that one, and no other.
+                self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._in_request():
-            # Requests that came together: the next has begun.
-            self._enter("answering", self._limits.answer)
-        elif not self.flow.write_paused:
+        if not self.flow.write_paused:
             self._rest()
 
     def pause_writing(self) -> None:

@@ -200,10 +200,18 @@ def test_stopping_does_not_wait_for_anybody(serve: Callable[..., ExporterServer]
         assert until_closed(silent) == b""
 
 
-def test_pipelined_requests_are_answered_one_by_one(serve: Callable[..., ExporterServer]) -> None:
-    with connected(serve(headers=0.3, idle=0.3)) as client:
-        client.send(GET * 50 + GET[:10])
-        assert until_closed(client).count(b'{"status": "alive"}') == 50
+@pytest.mark.parametrize("more", [b"\0", GET[:10], GET * 50])
+def test_who_asks_again_before_the_answer_gets_one(serve: Callable[..., ExporterServer], more: bytes) -> None:
+    with connected(serve()) as client:
+        client.send(GET + more)
+        assert until_closed(client).count(b'{"status": "alive"}') == 1
+
+
+def test_one_question_after_the_other(serve: Callable[..., ExporterServer]) -> None:
+    with connected(serve()) as client:
+        for _ in range(50):
+            client.send(GET)
+            one_answer(client)
 
 
 NONSENSE = [
