@@ -85,6 +85,7 @@ def test_probes_that_succeed_close_it() -> None:
     assert state.last_change == Change("open", "half_open", "open_for elapsed", 15.0)
     assert state.settle(3, "success", "", 16.0, 0) is None
     assert (state.probes_out, state.ratios(16.0, 0)) == (2, (0.0, 0.0, 1))
+    assert state.admit(16.0) == ("half_open", None)
     # Two of three are enough: one failure more would still be under the ratio.
     change = state.settle(3, "success", "", 17.0, 9)
     assert change == Change("half_open", "closed", "probes succeeded", 17.0, recovery=12.0, false_open=True)

@@ -74,6 +74,12 @@ def test_what_the_breaker_says_is_an_epoch_or_why_not() -> None:
     assert b.count("breaker_false_opens") == 1
     entry = b.guard.ledger.layout.entry("breaker_recovery")
     assert b.guard.read()[entry.offset + entry.size - 1] == 40.0
+    b.guard.settle(4, "failure", "E", 1040.0)
+    assert b.guard.admit(1070.0) == (6, "", None)
+    b.guard.settle(6, "success", "", 1070.0)
+    for edge in (("closed", "open"), ("open", "half_open"), ("half_open", "closed")):
+        assert b.count("breaker_transitions", *edge) == 2
+    assert b.count("breaker_false_opens") == 2
     b.guard.force("forced_open")
     assert b.guard.admit(1050.0) == (0, "forced_open", None)
     assert (b.guard.shut(1050.0), b.guard.would_be_shut(1050.0)) == (True, True)
