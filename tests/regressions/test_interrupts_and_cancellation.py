@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 import threading
 import time
 from contextvars import copy_context
@@ -15,6 +16,7 @@ import pytest
 from seawall.resilience import (
     Breaker,
     Bulkhead,
+    Coalesce,
     Fallback,
     Guard,
     Registry,
@@ -207,6 +209,39 @@ def test_a_call_that_is_given_up_begins_nothing_new(how: str) -> None:
     assert total(of, "bulkhead_in_flight") == 0
     assert total(of, "calls") == 1
     assert total(of, "degradations") == 0
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        {"breaker": Breaker()},
+        {"bulkhead": Bulkhead(limit=1), "retry": Retry()},
+        {"coalesce": Coalesce(), "bulkhead": Bulkhead(limit=1)},
+    ],
+)
+def test_a_call_that_is_collected_when_its_loop_is_gone_was_cancelled(
+    policies: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    of = guard(**policies)
+    asyncio.run(of.acall(asyncio.sleep, 0))
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    task = loop.create_task(of.acall(asyncio.sleep, 100))
+    for _ in range(3):
+        loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    # Nothing to complain about when it is collected.
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    del task, loop
+    gc.collect()
+    at, reading = of.ledger.layout.at, of.read()
+    assert reading[at("attempts", "default", "cancelled")] == 1
+    assert reading[at("calls", "default", "cancelled")] == 1
+    assert complaints == []
+    if of.bulkhead is not None:
+        assert of.bulkhead.in_flight == 0
 
 
 def test_outside_an_event_loop_nothing_is_taken() -> None:

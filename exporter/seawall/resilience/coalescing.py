@@ -221,6 +221,10 @@ def ashared(op: Operation, function: Function, plain: Function, flights: Flights
             except BaseException as error:
                 if mine.task is None:
                     flights.end(mine)
+                closed = isinstance(error, GeneratorExit) and mine.task is not None and mine.counted
+                if closed and (loop.is_closed() or not mine.waiting):
+                    # What is closed with him counts his call.
+                    raise
                 if not mine.ended or mine.left:
                     mine.counted = False
                     (me or caller(args, kwargs, began)).leave(error)

@@ -142,7 +142,8 @@ def counts(outcome: str, error: str) -> bool:
     """A call of a guard with shared executions has ended: whether it is counted, or several share it."""
     inside = aboard.get()
     flight = inside[-1]() if inside else None
-    if flight is None:
+    if flight is None or error == "GeneratorExit":
+        # Not shared; or collected when its event loop was gone, in whoever's context.
         return True
     flight.outcome, flight.error = outcome, error
     return flight.claimed()

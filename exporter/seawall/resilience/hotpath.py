@@ -251,6 +251,9 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
             return await _adivert(op, function, args, kwargs, cancelling)
         try:
             travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
+            if not answer[0] and isinstance(answer[1], GeneratorExit):
+                # Closed from outside, perhaps with its loop gone: nothing can be awaited any more.
+                return drive(op.guard, travel, function, args, kwargs)
             return await adrive(op.guard, travel, function, args, kwargs, cancelling)
         finally:
             del answer

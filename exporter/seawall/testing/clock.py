@@ -25,7 +25,7 @@ class ManualClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        if seconds < 0:
+        if not seconds >= 0:
             raise ValueError(f"seconds is {seconds}; allowed: 0 or more, time does not go back")
         self.now += seconds
 

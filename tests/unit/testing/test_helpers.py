@@ -181,3 +181,13 @@ def test_a_rate_limit_waits_for_nothing_either() -> None:
     guard = Guard("bank", rate_limit=RateLimit(rate=0.01, burst=1, max_wait=1000), registry=Registry("t"))
     with instant_retries(guard):
         assert [guard.call(int) for _ in range(3)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+def test_a_clock_does_not_go_back_and_stays_a_number(seconds: float) -> None:
+    clock = ManualClock(5.0)
+    with pytest.raises(
+        ValueError, match=r"^seconds is (-1.0|nan); allowed: 0 or more, time does not go back$"
+    ):
+        clock.advance(seconds)
+    assert clock() == 5.0
