@@ -10,7 +10,7 @@ from tests.unit.resilience.bench import CALM, Bench, fails
 
 from seawall.resilience import Breaker, Fallback, Guard, RateLimit, Registry, Retry
 from seawall.resilience.events import RetryScheduled, Transition
-from seawall.testing import assert_transitions, calls, fail_next, instant_retries
+from seawall.testing import ManualClock, assert_transitions, calls, fail_next, instant_retries
 
 SMALL = Breaker(window_calls=2, minimum_calls=2, open_for=30, half_open_permits=1)
 
