@@ -22,7 +22,7 @@ import prometheus_client
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.benchmarks import measure, subjects
+from tests.benchmarks import measure, processes, scraping, subjects
 
 PEERS = (
     "pybreaker",
@@ -71,6 +71,8 @@ def main() -> int:
 
 
 def _ratios(ns: dict[str, float], a: dict[str, float]) -> list[Row]:
+    changed, unchanged = scraping.ratios()
+    workers, idle_workers, shared = processes.ratios()
     tracing = (ns["seawall breaker, tracer on"] - ns["seawall breaker"]) / ns["OpenTelemetry API-only span"]
     return [
         Row("instrumented breaker / bare pybreaker", ns["seawall breaker"] / ns["pybreaker"], 0.30, 0.15),
@@ -112,6 +114,11 @@ def _ratios(ns: dict[str, float], a: dict[str, float]) -> list[Row]:
             0.12,
         ),
         Row("added by tracing under an unsampled parent / one API-only span", tracing, 0.08, 0.04),
+        Row("scrape of 10,000 lines / generate_latest of the same", changed, 0.04, 0.02),
+        Row("the same, no guard called since", unchanged, 0.01, 0.005),
+        Row("128 workers x 1,000 series / MultiProcessCollector", idle_workers, 0.03, 0.012),
+        Row("the same, every guard of every worker called since", workers, 0.04, 0.02),
+        Row("call with shared ledgers / prometheus_client multiprocess inc + observe", shared, 0.20, 0.12),
         Row("8 threads on one guard / 1 thread, no-op body", _threads(), 0.85, 0.95, at_least=True),
         Row("memory of a guard / equivalent prometheus_client children", _memory(), 0.30, 0.12),
         Row("call cost with 10,000 guards / with 1", _growth(), 1.1, 1.0),

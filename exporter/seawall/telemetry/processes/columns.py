@@ -9,14 +9,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from math import isfinite
+from operator import itemgetter
 
 from seawall.telemetry.processes.reader import Content, Directory
 from seawall.telemetry.processes.shapes import fractions, gauges, live_slots
-from seawall.telemetry.processes.shares import Share, exact, merged
-
-#: Doubles that are compared, and added anew, together.
-_STRETCH = 16
-_BYTES = 8 * _STRETCH
+from seawall.telemetry.processes.shares import EXTREMES, Share, exact, merged
 
 
 def possible(content: Content) -> bool:
@@ -35,12 +32,13 @@ def own_of(directory: Directory, slots: Sequence[float]) -> dict[tuple[str, ...]
 
 
 class Columns:
-    """Column sums of rows of doubles. What is as it was in every row is not added again."""
+    """Column sums of rows of doubles. A column that is as it was in every row is not added again."""
 
-    __slots__ = ("_rows", "sums")
+    __slots__ = ("_bits", "_rows", "sums")
 
     def __init__(self) -> None:
         self._rows: list[bytes] = []
+        self._bits: list[int] = []
         self.sums = array("d")
 
     def add(self, rows: list[bytes]) -> bool:
@@ -48,88 +46,101 @@ class Columns:
         before, self._rows = self._rows, rows
         if rows == before:
             return False
-        whole = len(rows) != len(before) or len(rows[0]) != len(before[0])
-        if whole:
-            self.sums = array("d", bytes(len(rows[0])))
-            stale = set(range(0, len(rows[0]), _BYTES))
+        if len(rows) != len(before) or len(rows[0]) != len(before[0]):
+            self._bits = [int.from_bytes(row, "little") for row in rows]
+            self._add_all()
+            return True
+        columns = self._moved(before)
+        if len(columns) > len(self.sums) // 4:
+            self._add_all()
         else:
-            stale = _changed(before, rows)
-        for begin in stale:
-            parts = [row[begin : begin + _BYTES] for row in rows]
-            zeros = bytes(len(parts[0]))
-            counted = [array("d", part) for part in parts if part != zeros]
-            added = array("d", map(sum, zip(*counted, strict=True))) if counted else array("d", zeros)
-            self.sums[begin // 8 : begin // 8 + len(added)] = added
+            for column, numbers in zip(columns, self._picked(columns), strict=True):
+                self.sums[column] = sum(numbers)
         return True
 
-    def exactly(self, slots: Iterable[int]) -> dict[int, list[float]]:
-        """The exact sums of these columns, where they are not 0."""
-        wanted = [slot for slot in slots if self.sums[slot]]
-        rows = [memoryview(row).cast("d") for row in self._rows] if wanted else []
-        return {slot: exact([row[slot] for row in rows]) for slot in wanted}
+    def values(self, columns: Iterable[int]) -> dict[int, tuple[float, ...]]:
+        """All numbers of these columns, but for those whose sum is 0."""
+        wanted = [column for column in columns if self.sums[column]]
+        return dict(zip(wanted, self._picked(wanted), strict=True)) if wanted else {}
 
+    def _picked(self, columns: Sequence[int]) -> Iterable[tuple[float, ...]]:
+        pick = itemgetter(*columns, columns[0])  # of one alone it would make no tuple
+        return list(zip(*(pick(memoryview(row).cast("d")) for row in self._rows), strict=True))[:-1]
 
-def _changed(before: list[bytes], rows: list[bytes]) -> set[int]:
-    """Where stretches begin that are not as they were in every row."""
-    same = list(range(0, len(rows[0]), _BYTES))
-    stale: set[int] = set()
-    for old, new in zip(before, rows, strict=True):
-        if old != new:
-            moved = [at for at in same if old[at : at + _BYTES] != new[at : at + _BYTES]]
-            if moved:
-                stale.update(moved)
-                same = [at for at in same if at not in stale]
-    return stale
+    def _add_all(self) -> None:
+        self.sums = array("d", map(sum, zip(*(array("d", row) for row in self._rows), strict=True)))
+
+    def _moved(self, before: list[bytes]) -> list[int]:
+        """The columns that are not as they were. Whole rows are compared at once, as very long integers."""
+        moved = 0
+        for i, (old, new) in enumerate(zip(before, self._rows, strict=True)):
+            if old != new:
+                bits = int.from_bytes(new, "little")
+                moved |= bits ^ self._bits[i]
+                self._bits[i] = bits
+        changed = memoryview(moved.to_bytes(len(before[0]), "little")).cast("Q")
+        return [column for column, bits in enumerate(changed) if bits]
 
 
 class Group:
     """Living processes whose segments have the same directory."""
 
-    __slots__ = ("_columns", "_directory", "_kept", "_seconds", "sound")
+    __slots__ = ("_across", "_directory", "_kept", "_live", "_seconds", "_slots", "sound")
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._columns = Columns()
+        self._slots = Columns()
+        self._live = Columns()
         self._kept: list[Share] = []
         self.sound = True
         self._seconds = [p.slots + slot for p in directory.places for slot in fractions(p.layout)]
+        #: Columns of live values that are no mere sums.
+        self._across = [
+            column
+            for place in directory.places
+            for column, slot in enumerate(live_slots(place.layout), start=place.live)
+            if slot not in gauges(place.layout) or gauges(place.layout)[slot].field.across in EXTREMES
+        ]
 
     def shares(self, contents: Sequence[Content]) -> list[Share]:
         """What these count, by guard; none when such numbers can't have been counted."""
-        news = self._columns.add([content.slots for content in contents])
-        live = list(zip(*(array("d", content.live) for content in contents), strict=True))
-        self.sound = _sound(self._columns.sums) and _sound([sum(values) for values in live])
+        news = self._slots.add([content.slots for content in contents])
+        self._live.add([content.live for content in contents])
+        self.sound = _sound(self._slots.sums) and _sound(self._live.sums)
         if not self.sound:
             self._kept = []
             return []
         if news or not self._kept:
             self._kept = self._added(self._kept)
+        values = self._live.values(self._across)
         start = max(content.start for content in contents)
         for place, share in zip(self._directory.places, self._kept, strict=True):
             share.start, share.processes = start, len(contents)
             of_guard = gauges(place.layout)
-            for i, slot in enumerate(live_slots(place.layout), start=place.live):
-                if slot in of_guard:
-                    share.gauges[slot] = live[i]
+            for column, slot in enumerate(live_slots(place.layout), start=place.live):
+                if slot not in of_guard:
+                    share.seconds[slot] = exact(values.get(column, ()))
+                elif column in values:
+                    share.gauges[slot] = EXTREMES[of_guard[slot].field.across](values[column])
                 else:
-                    share.seconds[slot] = exact(live[i])
+                    share.gauges[slot] = self._live.sums[column]
         return self._kept
 
     def own(self) -> dict[tuple[str, ...], float]:
         """Telemetry's own counters."""
-        return own_of(self._directory, self._columns.sums)
+        return own_of(self._directory, self._slots.sums)
 
     def _added(self, before: list[Share]) -> list[Share]:
-        sums = self._columns.sums
-        seconds = self._columns.exactly(self._seconds)
+        sums = self._slots.sums
+        values = self._slots.values(self._seconds)
         shares: list[Share] = []
         for i, place in enumerate(self._directory.places):
             raw = sums[place.slots : place.slots + place.layout.width]
             if before and before[i].raw == raw:
                 shares.append(before[i])
                 continue
-            found = {slot: seconds.get(place.slots + slot, []) for slot in fractions(place.layout)}
-            numbers, parts = merged(place.layout, raw, found)
+            seconds = {slot: exact(values.get(place.slots + slot, ())) for slot in fractions(place.layout)}
+            numbers, parts = merged(place.layout, raw, seconds)
             shares.append(
                 Share(place.layout, place.entry, place.family, place.names, numbers, parts, raw=raw)
             )

@@ -9,7 +9,7 @@ from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.processes.columns import possible
 from seawall.telemetry.processes.folder import Folder, abandoned
 from seawall.telemetry.processes.reader import BadSegment, Content, Reader
-from seawall.telemetry.processes.segment import SUFFIX
+from seawall.telemetry.processes.segment import NEW, SUFFIX
 
 #: Of a segment whose process has ended and that nobody can read.
 BAD = ".bad"
@@ -29,8 +29,12 @@ class Files:
         """By file name: segments of processes that live, and of those that have ended."""
         alive: dict[str, Content] = {}
         ended: dict[str, Content] = {}
-        with os.scandir(self._folder.path) as files:
-            names = sorted(file.name for file in files if file.name.endswith(SUFFIX))
+        found = os.listdir(self._folder.path)
+        names = sorted([name for name in found if name.endswith(SUFFIX)])
+        for name in found:
+            if name.endswith(NEW):  # a process was killed that had not finished it
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{self._folder.path}/{name}")
         for name in names:
             content, lives = self._look(name)
             if content is not None:
@@ -91,7 +95,10 @@ class Files:
 
     def _read(self, name: str, file: int, *, ended: bool) -> Content | None:
         try:
-            content = self._readers.setdefault(name, Reader()).read(file)
+            reader = self._readers.get(name)
+            if reader is None:
+                reader = self._readers[name] = Reader()
+            content = reader.read(file)
             if ended and not possible(content):
                 raise BadSegment("garbage")
         except BadSegment as error:

@@ -84,12 +84,6 @@ class Folder:
             raise
         return segment
 
-    def clear_up(self) -> None:
-        """Remove files that a process which was killed had not finished. Caller holds the lock."""
-        for new in self.path.glob(f"*{NEW}"):
-            with contextlib.suppress(OSError):
-                new.unlink()
-
     def restart(self) -> None:
         """In a forked child: whoever held the turn is not here, and the parent's segments are not ours."""
         self._turns = threading.RLock()

@@ -62,7 +62,7 @@ class Directory:
     sizes: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Content:
     """A segment at one moment: ``slots`` and ``live`` are doubles."""
 
@@ -76,13 +76,16 @@ class Content:
 class Reader:
     """Of one file."""
 
-    __slots__ = ("_directory", "_head", "_ranges", "_reach")
+    __slots__ = ("_directory", "_head", "_identity", "_near", "_ranges", "_reach", "_start")
 
     def __init__(self) -> None:
         self._head = b""
         self._reach = 0
         self._directory: Directory | None = None
         self._ranges: dict[bytes, list[tuple[int, int]]] = {}
+        self._identity, self._start = "", 0
+        #: Where counters and live values are when there is one range of each, read with the header.
+        self._near: tuple[slice, slice] | None = None
 
     def read(self, file: int) -> Content:
         """What is in an open file. :class:`BadSegment` says why it is none."""
@@ -102,27 +105,27 @@ class Reader:
         directory, head = self._directory, self._head
         assert directory is not None
         content = os.pread(file, self._reach, 0)
-        if content[: len(head)] != head:
+        length = len(head)
+        if content[:length] != head:
             self._directory = None
-            if len(content) < len(head):
+            if len(content) < length:
                 raise BadSegment("truncated")
             return None
-        slots, live = (self._joined(file, content, kind) for kind in (f.SLOT, f.LIVE))
-        if os.pread(file, len(head), 0) != head:
+        if self._near is not None:
+            slots, live = content[self._near[0]], content[self._near[1]]
+        else:
+            slots, live = self._joined(file, content, f.SLOT), self._joined(file, content, f.LIVE)
+        if os.pread(file, length, 0) != head:
             self._directory = None
             return None
         if (len(slots), len(live)) != directory.sizes:
             raise BadSegment("truncated")
-        (start,) = struct.unpack_from("<Q", head, f.START_AT)
-        return Content(head[f.ID_AT : f.GENERATION_AT].hex(), start, directory, slots, live)
+        return Content(self._identity, self._start, directory, slots, live)
 
     def _joined(self, file: int, content: bytes, kind: bytes) -> bytes:
-        ranges = self._ranges[kind]
-        if len(ranges) == 1 and ranges[0][1] <= len(content):
-            return content[slice(*ranges[0])]
         parts = [
             content[begin:end] if end <= len(content) else os.pread(file, end - begin, begin)
-            for begin, end in ranges
+            for begin, end in self._ranges[kind]
         ]
         return b"".join(parts)
 
@@ -160,6 +163,11 @@ class Reader:
             raise BadSegment("garbage") from error
         self._head, self._ranges = head, ranges
         self._reach = max(reach, len(head))
+        self._identity = head[f.ID_AT : f.GENERATION_AT].hex()
+        (self._start,) = struct.unpack_from("<Q", head, f.START_AT)
+        numbers = [*ranges[f.SLOT], *ranges[f.LIVE]]
+        near = len(ranges[f.SLOT]) == len(ranges[f.LIVE]) == 1 and max(numbers)[1] <= self._reach
+        self._near = (slice(*numbers[0]), slice(*numbers[1])) if near else None
 
 
 _known: WeakValueDictionary[bytes, Directory] = WeakValueDictionary()

@@ -19,7 +19,8 @@ from seawall.telemetry.processes.shapes import fractions, gauges, onto
 #: From what is best to what is worst for callers: one process that rejects is what an alert must see.
 WORST = ("closed", "disabled", "metrics_only", "half_open", "open", "forced_open")
 
-_ACROSS: dict[str, Callable[[Sequence[float]], float]] = {"sum": sum, "worst": sum, "max": max, "min": min}
+#: Of gauges that are no sums over processes.
+EXTREMES: dict[str, Callable[[Sequence[float]], float]] = {"max": max, "min": min}
 
 Names = tuple[str | None, ...]
 Seconds = dict[int, list[float]]
@@ -29,8 +30,8 @@ Seconds = dict[int, list[float]]
 class Share:
     """One guard in processes of one layout. ``numbers``: by slot of a reading, buckets not cumulative yet.
 
-    seconds: by slot, parts whose sum takes the number's place. gauges: by slot, the value in each living
-    process. processes: how many live; start: when the youngest of them did, ns since the epoch;
+    seconds: by slot, parts whose sum takes the number's place. gauges: by slot, the value over living
+    processes. processes: how many live; start: when the youngest of them did, ns since the epoch;
     ended: when the last of those did that have, seconds since the epoch.
     """
 
@@ -40,7 +41,7 @@ class Share:
     names: Names
     numbers: list[float]
     seconds: Seconds
-    gauges: dict[int, Sequence[float]] = field(default_factory=dict)
+    gauges: dict[int, float] = field(default_factory=dict)
     processes: int = 0
     start: int = 0
     ended: float = 0.0
@@ -101,7 +102,7 @@ class Total:
                 end = entry.offset + len(entry.bounds) + 1
                 out[entry.offset : end] = accumulate(out[entry.offset : end])
         for slot, entry in gauges(layout).items():
-            out[slot] = _ACROSS[entry.field.across](self._gauges.get(slot) or [0.0])
+            out[slot] = EXTREMES.get(entry.field.across, sum)(self._gauges.get(slot) or [0.0])
         if "breaker_state" in layout.first:
             at = layout.first["breaker_state"]
             self.states = {s: int(n) for s, n in zip(BREAKER_STATES, out[at:], strict=False)}
@@ -124,8 +125,8 @@ class Total:
         self._numbers = list(map(add, self._numbers, numbers)) if self._numbers else numbers
         for slot, parts in share.seconds.items():
             self._seconds.setdefault(slots[slot] if slots else slot, []).extend(parts)
-        for slot, values in share.gauges.items():
-            self._gauges.setdefault(slots[slot] if slots else slot, []).extend(values)
+        for slot, number in share.gauges.items():
+            self._gauges.setdefault(slots[slot] if slots else slot, []).append(number)
 
     def _renamed(self, numbers: list[float], names: Names) -> list[float]:
         """The same, with failures where this total has their error type."""

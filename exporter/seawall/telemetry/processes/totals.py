@@ -91,7 +91,6 @@ class ProcessSource(Source):
         return rows_of(total)
 
     def _summed(self) -> list[View]:
-        self._folder.clear_up()
         self._load_retired()
         alive, ended = self._files.contents()
         shares, others = self._sums(alive)
