@@ -254,3 +254,10 @@ def test_time_in_a_state_is_counted_to_the_fraction_and_never_backwards() -> Non
     state.force("disabled", "why", 0.5, 0)
     state.force("closed", "why", 0.25, 0)
     assert state.state_seconds(0.5) == dict.fromkeys(BREAKER_STATES, 0.0) | {"closed": 0.75}
+
+
+def test_too_few_slow_calls_open_nothing() -> None:
+    state = BreakerState(replace(FOUR, slow_ratio=0.75))
+    for outcome in ("slow", "slow", "success", "success"):
+        assert state.settle(1, outcome, "", 1.0, 0) is None
+    assert state.ratios(1.0, 0) == (0.0, 0.5, 4)

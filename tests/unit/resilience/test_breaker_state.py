@@ -147,3 +147,14 @@ def test_a_child_knows_how_many_successes_came_before_it() -> None:
     state.forget(5)
     assert (state.ratios(1.0, 5), state.ratios(1.0, 7)) == ((0.0, 0.0, 0), (0.0, 0.0, 2))
     assert state.window.size(1.0, 7) == 2
+
+
+def test_the_shadow_is_told_what_failed_and_when() -> None:
+    state = BreakerState(Breaker(window_seconds=10.0, minimum_calls=2, mode="metrics_only"))
+    state.settle(1, "failure", "A", 1.0, 0)
+    assert (state.ratios(2.0, 0), state.ratios(12.0, 0)) == ((1.0, 0.0, 1), (0.0, 0.0, 0))
+    state.settle(1, "failure", "B", 12.0, 0)
+    assert state.settle(1, "timeout", "C", 13.0, 0) is None
+    why = shadow_of(state).why_opened
+    assert why is not None
+    assert (why.at, why.errors) == (13.0, (("B", 1), ("C", 1)))

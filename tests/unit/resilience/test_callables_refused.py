@@ -170,3 +170,16 @@ def test_what_python_takes_for_a_coroutine_function_is_one(monkeypatch: pytest.M
     monkeypatch.setattr(inspect, "iscoroutinefunction", lambda thing: thing in (marked, lookup))
     assert (kind_of(marked), kind_of(lookup)) == (COROUTINE, COROUTINE)
     assert (kind_of(plain), kind_of(Lookup())) == (FUNCTION, FUNCTION)
+
+
+def test_under_other_settings_the_first_answer_is_looked_at_again(b: Bench) -> None:
+    unbegun = coroutine("mine")
+    answers: list[Any] = ["mine", "mine", "mine", unbegun]
+    guarded = b.guard(lambda: answers.pop(0))
+    assert [guarded() for _ in range(3)] == ["mine"] * 3
+    b.guard.reconfigure(bulkhead=Bulkhead(limit=2))
+    other = b.guard(lambda: 0)
+    assert [other() for _ in range(3)] == [0, 0, 0]
+    with pytest.raises(ConfigurationError, match="handed back an awaitable"):
+        guarded()
+    unbegun.close()

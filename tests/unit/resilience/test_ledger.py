@@ -86,8 +86,13 @@ def test_bounds(name: str, expected: tuple[float, ...]) -> None:
 
 
 def test_the_slots_of_a_layout_follow_each_other() -> None:
-    layout = layout_of(("get", "put"), EVERYTHING, ("stale", "default"), BOUNDS, 15.0)
-    assert layout.spec == (("get", "put"), EVERYTHING, ("stale", "default"), BOUNDS, 15.0)
+    modes = ("stale", "default")
+    layout = Layout(
+        operations=["get", "put"], policies=iter(EVERYTHING), modes=[*modes], bounds=BOUNDS, stale_for=15.0
+    )
+    assert layout.spec == (("get", "put"), EVERYTHING, modes, BOUNDS, 15.0)
+    assert layout_of(*layout.spec).spec == layout.spec
+    assert layout_of(*layout.spec) is layout_of(*layout.spec)
     assert layout.bounds == BOUNDS
     offset = 0
     for entry in layout.entries:
@@ -149,6 +154,11 @@ def test_lanes_know_what_their_calls_are() -> None:
     assert answered.lanes["get"].refused_ones[2:] == (
         at("calls", "get", "degraded"),
         at("degradations", "get", "default", "served"),
+    )
+    both = small("breaker", "fallback", "stale", modes=("default", "stale"))
+    assert both.lanes["get"].refused_ones[2:] == (
+        both.at("calls", "get", "degraded"),
+        both.at("degradations", "get", "default", "served"),
     )
     stale = small("breaker", "fallback", "stale", modes=("stale", "default"))
     assert stale.lanes["get"].refused_ones[2:] == (stale.at("calls", "get", "rejected"),)
