@@ -54,7 +54,7 @@ class Tracing:
         self._registry = registry
         self._tracer: Tracer = trace.get_tracer("seawall", tracer_provider=provider)
         self._events = SpanEvents(registry, self._tracer)
-        self._unsampled: SpanContext | None = None
+        self._unsampled: object = object()
 
     def start(self) -> None:
         """Begin to watch the registry's calls and events."""
@@ -75,7 +75,7 @@ class Tracing:
             context = span._context
         except AttributeError:
             context = None
-        if context is self._unsampled and context is not None:
+        if context is self._unsampled:
             return False
         if type(context) is not SpanContext:
             context = span.get_span_context()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 import httpx
@@ -187,6 +189,31 @@ async def test_an_answer_that_began_is_left_as_it_is(served: Served) -> None:
     assert (b"X-Request-Id", b"mine") not in start["headers"]
 
 
+async def test_nor_after_a_bug_in_its_middle(served: Served) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def buggy(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ERRORS["bug"]
+
+    middleware = CorrelationMiddleware(buggy, provider=served.provider)
+    with pytest.raises(RuntimeError):
+        await middleware({"type": "http", "method": "GET", "path": "/", "headers": []}, waiting, send)  # type: ignore[arg-type]
+    assert [message["status"] for message in sent] == [200]
+    assert dict(served.span.attributes or {})["error.type"] == "RuntimeError"
+
+
+async def test_a_caller_who_is_not_sampled_is_heeded(served: Served) -> None:
+    async with served.client() as http:
+        headers = {"X-Request-ID": "abc", "traceparent": PARENT[:-2] + "00"}
+        assert (await http.get("/hello/x", headers=headers)).text == "abc"
+    assert served.spans.get_finished_spans() == ()
+    assert [line["trace_id"] for line in served.lines] == [TRACE]
+
+
 async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
     await asyncio.Event().wait()
 
@@ -224,3 +251,23 @@ async def test_hostile_paths_stay_on_one_line(served: Served) -> None:
         await http.get("/hello/%0d%0aX-Evil:%20%E2%80%A8%1b[31m" + "y" * 5000)
     assert len(served.stream.getvalue().splitlines()) == 1
     assert len(served.stream.getvalue()) < 1500
+
+
+async def parked(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.sleep(3600)
+
+
+async def test_opentelemetry_python_2606_a_request_ended_from_elsewhere_ends_without_complaint(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def nothing(*_: Any) -> Any:
+        return {}
+
+    middleware = CorrelationMiddleware(parked, provider=served.provider)
+    request: Any = middleware({"type": "http", "path": "/", "headers": []}, nothing, nothing)
+    copy_context().run(request.send, None)
+    with caplog.at_level(logging.DEBUG, "opentelemetry"):
+        copy_context().run(request.close)
+    assert caplog.records == []
+    assert served.span.name == "HTTP"
+    assert correlation.current() == ""

@@ -191,7 +191,12 @@ def test_baggage(sent: list[str], taken: dict[str, str], caplog: pytest.LogCaptu
 
 
 def test_headers_of_other_propagators_are_theirs() -> None:
-    assert propagation._checked({"b3": ["x", "y"], "traceparent": ["bad"]}) == {"b3": ["x", "y"]}
+    checked = propagation._checked({"b3": ["x", "y"], "traceparent": ["bad"]})
+    assert checked == {"b3": ["x", "y"]}
+    # What they ask for may be written in any case; some look for names that they know in part.
+    assert propagation._GETTER.get(checked, "B3") == ["x", "y"]
+    assert propagation._GETTER.get(checked, "traceparent") is None
+    assert propagation._GETTER.keys(checked) == ["b3"]
 
 
 NEARLY = st.text(st.sampled_from("0123456789abcdefg-,=@ \t\r\n\x1b\x85\u2028\ud800%;"), max_size=80)

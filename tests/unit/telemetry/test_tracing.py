@@ -258,3 +258,37 @@ def test_a_span_context_has_its_flags_where_we_look() -> None:
     context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     assert context[_FLAGS] is context.trace_flags
     assert context[_IS_VALID] is context.is_valid
+
+
+class Foreign(NonRecordingSpan):
+    """A span of another library, which keeps its context in its own way."""
+
+    def __init__(self, context: SpanContext, kept: object) -> None:
+        super().__init__(context)
+        self._mine = context
+        if kept is None:
+            del self._context
+        else:
+            self._context = kept  # type: ignore[assignment]
+
+    def get_span_context(self) -> SpanContext:
+        return self._mine
+
+
+@pytest.mark.parametrize("kept", [None, "text", (1, 2)])
+@pytest.mark.parametrize("sampled", [True, False])
+def test_a_span_of_another_library_is_asked(tracing: Tracing, sampled: bool, kept: object) -> None:
+    span = Foreign(parent(sampled=sampled).get_span_context(), kept)
+    for _ in range(2):
+        with use_span(span):
+            assert tracing.watching() is sampled
+
+
+def test_each_parent_is_asked_for_itself(tracing: Tracing) -> None:
+    no, other_no, yes = parent(sampled=False), parent(sampled=False), parent(sampled=True)
+    for span, wanted in ((no, False), (no, False), (yes, True), (no, False), (other_no, False), (yes, True)):
+        with use_span(span):
+            assert tracing.watching() is wanted
+    with use_span(trace.INVALID_SPAN):
+        assert tracing.watching()
+    assert tracing.watching()
