@@ -50,11 +50,21 @@ class Expiries:
         """Those of another loop; closed loops are forgotten."""
         found = self._by_loop.get(loop)
         if found is None:
-            for known in list(self._by_loop):
-                if known.is_closed():
-                    self._by_loop.pop(known, None)
+            self._forget_closed()
             found = self._by_loop[loop] = Expiries(self.limit, self.clock, loop, self._by_loop)
         return found
+
+    def still_open(self) -> Expiries:
+        """These, unless their loop is closed: a task of such a loop must be held by nobody."""
+        self._forget_closed()
+        if self.loop is not None and self.loop.is_closed():
+            return Expiries(self.limit, self.clock, by_loop=self._by_loop)
+        return self
+
+    def _forget_closed(self) -> None:
+        for known in list(self._by_loop):
+            if known.is_closed():
+                self._by_loop.pop(known, None)
 
     def add(self, expiry: Expiry) -> None:
         """Watch a call that begins now."""

@@ -91,6 +91,7 @@ class Machinery(Guarding):
             for op in self._operations.values():
                 op.tick = now + self._slice
                 op.sampling = True
+                op.expiries = op.expiries.still_open()
             if self.breaker is not None:
                 self.breaker.deciding.window.pass_time(now, self.accounts.lane_successes())
             if self.bulkhead is not None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from seawall.resilience import Bulkhead, BulkheadFull, Guard, Registry, Timeout
 from seawall.resilience.async_timeout import Expiries, Expiry
 from seawall.testing import ManualClock
 
@@ -129,3 +134,32 @@ def test_a_closed_loop_that_another_thread_forgets_first_is_forgotten() -> None:
     known[gone] = Expiries(5.0, ManualClock(), gone, known)  # type: ignore[arg-type]
     watched = Expiries(5.0, ManualClock(), None, known).on(loop)  # type: ignore[arg-type]
     assert known == {loop: watched}
+
+
+def test_a_closed_loop_keeps_no_task() -> None:
+    watched, loop, clock = expiries()
+    begin(watched, clock)
+    assert watched.still_open() is watched
+    loop.closed = True
+    fresh = watched.still_open()
+    assert (fresh is watched, fresh.loop, fresh.limit, fresh.clock) == (False, None, 5.0, clock)
+    again = Loop()
+    assert fresh.on(again) is watched.on(again)  # type: ignore[arg-type]
+
+
+def test_the_place_of_a_task_whose_loop_was_closed_comes_back() -> None:
+    clock = ManualClock()
+    guard = Guard(
+        "bank", registry=Registry("t"), clock=clock, bulkhead=Bulkhead(limit=1), timeout=Timeout(attempt=5.0)
+    )
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(guard.acall(asyncio.sleep, 100))
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    del task, loop
+    clock.advance(2)
+    with pytest.raises(BulkheadFull):
+        asyncio.run(guard.acall(asyncio.sleep, 0))
+    gc.collect()
+    assert asyncio.run(guard.acall(asyncio.sleep, 0, "answer")) == "answer"
