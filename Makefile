@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers servers-demo demo test lint format types unit bench campaign campaign-kill mutation generate check-generated clean
+.PHONY: help env servers servers-demo demo test lint format types unit bench campaign campaign-kill campaign-outage mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,9 @@ campaign: env  ## The property machines at length: 100,000 steps each beside the
 
 campaign-kill: env  ## 1,000 workers killed under load, all totals compared after each
 	$(PY) tests/campaigns/kill.py $(ARGS)
+
+campaign-outage: env  ## What calls and shutdowns pay while the collector is refused, silent, slow or says 503
+	$(PY) tests/campaigns/telemetry_outage.py $(ARGS)
 
 mutation: .venv/.mutation  ## Mutants of the core: what no test would notice (ARGS='backoff --survivors' runs fewer)
 	$(PY) tests/campaigns/mutation.py $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import logging
 import signal
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,6 +24,7 @@ from seawall.resilience import Breaker, Bulkhead, Fallback, Guard, Registry, Ret
 from seawall.telemetry import catalog
 from seawall.telemetry.batch import BatchProcessor
 from seawall.telemetry.dropped import Dropped
+from seawall.telemetry.lines import LineWriter
 from seawall.telemetry.page import MetricsPage
 from seawall.telemetry.source import Source
 from seawall.telemetry.tracing import Tracing
@@ -217,6 +219,44 @@ def test_opentelemetry_python_4752_no_thread_can_be_begun_at_the_interpreters_en
     processor.stop(10)
     assert len(exporter.get_finished_spans()) == 5
     assert sum(dropped.counts().values()) == 0
+
+
+def test_client_python_1076_a_signal_handler_may_end_spans_and_log_in_what_it_interrupts() -> None:
+    """The queues that spans and lines wait in have no lock that the thread could hold already."""
+    dropped, exporter, stream = Dropped(), InMemorySpanExporter(), io.StringIO()
+    processor = BatchProcessor(exporter, dropped, capacity=100_000, batch=1, interval=3600)
+    # Made once: the SDK's own `get_tracer` has such a lock.
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("one")
+    assert isinstance(span, ReadableSpan)
+    lines = LineWriter(stream, dropped)
+    lines.start()
+    rung = 0
+
+    def both() -> None:
+        processor.on_end(span)
+        lines.msg("one")
+
+    def ring(*_: object) -> None:
+        nonlocal rung
+        rung += 1
+        both()
+
+    before = signal.signal(signal.SIGALRM, ring)
+    turns = 0
+    try:
+        while rung < 50:
+            signal.setitimer(signal.ITIMER_REAL, 0.00001 * (turns % 30 + 1))
+            both()
+            turns += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    lines.stop(20)
+    processor.stop(20)
+    assert len(exporter.get_finished_spans()) == turns + rung
+    lost = dropped.counts()["logs", "stream_blocked"]
+    assert stream.getvalue() == "one\n" * (turns + rung - lost)
+    assert sum(dropped.counts().values()) == lost
 
 
 async def _rows_async() -> AsyncGenerator[int]:

@@ -11,10 +11,10 @@ from seawall.telemetry.locks import CallLock
 REASONS = {
     ("spans", "queue_full"): "More spans ended than were sent; the newest are lost.",
     ("spans", "export_failed"): "The collector refused them, or could not be reached in time.",
-    ("spans", "shutdown"): "Still in the queue when the time to shut down was over.",
+    ("spans", "shutdown"): "Not known to have arrived when the time to shut down was over.",
     ("logs", "queue_full"): "More records were logged than the collector took; the newest are lost.",
     ("logs", "export_failed"): "The collector refused the records, or could not be reached in time.",
-    ("logs", "shutdown"): "Records still in the queue when the time to shut down was over.",
+    ("logs", "shutdown"): "Records not known to have arrived when the time to shut down was over.",
     ("logs", "rate_limited"): "More lines of one event and guard than are let through.",
     ("logs", "write_failed"): "The stream could not be written: closed, or its disk is full.",
     ("logs", "stream_blocked"): "Nobody reads the stream: more lines wait for it than are kept.",

@@ -21,7 +21,7 @@ from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.exporters import Exporter
 from seawall.telemetry.outbox import Outbox, Reasons
 from seawall.telemetry.service import Service
-from seawall.telemetry.worker import at_work
+from seawall.telemetry.worker import InTurns, at_work
 
 SCOPE = InstrumentationScope("seawall")
 #: By structlog's name of the level.
@@ -102,7 +102,7 @@ class LogExport:
 
     def _send(self, entries: list[_Entry]) -> int:
         resource = self._service.resource()
-        records = [ReadableLogRecord(record(each), resource, SCOPE) for each in entries]
+        records = InTurns(ReadableLogRecord(record(each), resource, SCOPE) for each in entries)
         return 0 if self._exporter.export(records) is LogRecordExportResult.SUCCESS else len(records)
 
 

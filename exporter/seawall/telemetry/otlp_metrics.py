@@ -14,7 +14,7 @@ from seawall.telemetry.exporters import Exporter
 from seawall.telemetry.otlp_points import Points
 from seawall.telemetry.service import Service
 from seawall.telemetry.source import Source, View
-from seawall.telemetry.worker import Worker, done_by
+from seawall.telemetry.worker import Worker, done_by, let_others_run
 
 #: Since when this process counts: guards are built while it starts.
 _BEGAN = time.time_ns()
@@ -106,6 +106,7 @@ class MetricsPush:
         views = self._source.views()
         for view, start in zip(views, self._starts.of(views, now), strict=True):
             points.add_view(view, start)
+            let_others_run()
         points.add_rows(self._source.identity, self._starts.began)
         points.add_rows(self._source.own(), self._starts.began)
         return points

@@ -35,6 +35,7 @@ from seawall.telemetry.collector import label_values
 from seawall.telemetry.one_line import plain
 from seawall.telemetry.rows import Row
 from seawall.telemetry.source import View
+from seawall.telemetry.worker import InTurns
 
 Point = NumberDataPoint | HistogramDataPoint
 
@@ -134,14 +135,14 @@ def _metric(series: Series, points: Sequence[Point]) -> Metric:
     if series.type == "counter":
         data = Sum(_numbers(points), _CUMULATIVE, is_monotonic=True)
     elif series.type == "histogram":
-        data = Histogram([p for p in points if isinstance(p, HistogramDataPoint)], _CUMULATIVE)
+        data = Histogram(InTurns(p for p in points if isinstance(p, HistogramDataPoint)), _CUMULATIVE)
     else:
         data = Gauge(_numbers(points))
     return Metric(series.name, series.help, UNITS.get(series.unit, ""), data)
 
 
 def _numbers(points: Sequence[Point]) -> list[NumberDataPoint]:
-    return [p for p in points if isinstance(p, NumberDataPoint)]
+    return InTurns(p for p in points if isinstance(p, NumberDataPoint))
 
 
 def _request(resource: Resource, metrics: Sequence[Metric]) -> MetricsData:

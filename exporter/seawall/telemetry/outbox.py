@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from seawall.telemetry.dropped import Dropped
-from seawall.telemetry.worker import Worker, done_by
+from seawall.telemetry.worker import InTurns, Worker, done_by
 
 T = TypeVar("T")
 
@@ -55,7 +55,8 @@ class Outbox(Generic[T]):
         self._batch = batch
         self._wake_at = wake_at if wake_at is not None else batch
         self._queue: deque[T] = deque()
-        self._worker = Worker(self._name, self._drain, interval=interval, forked=self._queue.clear)
+        self._on_its_way = 0
+        self._worker = Worker(self._name, self._drain, interval=interval, forked=self._forget)
 
     def start(self) -> None:
         self._worker.start()
@@ -80,13 +81,15 @@ class Outbox(Generic[T]):
         self._worker.ask_to_end()
 
     def end(self, until: float) -> bool:
-        """Return at that time of the monotonic clock at the latest. What still waits then is dropped.
+        """Return at that time of the monotonic clock at the latest. What is not handed over then is dropped.
 
         Whether everything was handed over in time.
         """
         in_time = self._worker.ended(until)
-        if left := len(self._queue):
-            self._queue.clear()
+        # What is on its way may still arrive. That nobody knows is a loss too.
+        left, self._on_its_way = len(self._queue) + self._on_its_way, 0
+        self._queue.clear()
+        if left:
             self._lost(self._reasons.ended, left)
         done_by(until, self._close, f"{self._name}-close")
         return in_time
@@ -101,16 +104,24 @@ class Outbox(Generic[T]):
 
     def _drain(self) -> None:
         while self._queue:
-            items: list[T] = []
+            items: InTurns[T] = InTurns()
             with suppress(IndexError):  # the queue is empty, or was emptied by `end`
                 while len(items) < self._batch:
                     items.append(self._queue.popleft())
+            self._on_its_way = len(items)
             try:
                 lost = self._send(items) if items else 0
             except Exception:  # noqa: BLE001 - whatever the way out does, it is a loss of items and no more
                 lost = len(items)
-            if lost:
-                self._lost(self._reasons.failed, lost)
+            counted = len(items) - self._on_its_way
+            self._on_its_way = 0
+            if lost > counted:
+                self._lost(self._reasons.failed, lost - counted)
+
+    def _forget(self) -> None:
+        """In a forked child: the parent hands over what waits and what is on its way."""
+        self._queue.clear()
+        self._on_its_way = 0
 
     def _lost(self, reason: str, count: int = 1) -> None:
         self._dropped.add(self._reasons.signal, reason, count)

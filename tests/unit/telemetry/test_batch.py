@@ -126,7 +126,7 @@ def test_the_end_keeps_its_deadline_whatever_the_exporter_does() -> None:
     began = time.monotonic()
     processor.stop(0.2)
     assert time.monotonic() - began < 0.2 + 0.5
-    assert lost(dropped) == {"shutdown": 4}
+    assert lost(dropped) == {"shutdown": 5}
     exporter.let_go.set()
 
 

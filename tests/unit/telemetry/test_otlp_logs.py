@@ -162,7 +162,7 @@ def test_what_is_too_much_is_dropped_and_counted() -> None:
     place.end(0.2)
     assert time.monotonic() - began < 0.2 + 0.5
     place.log.info("late")
-    assert place.lost() == {"queue_full": 3, "shutdown": 5 + 1}
+    assert place.lost() == {"queue_full": 3, "shutdown": 6 + 1}
     exporter.let_go.set()
 
 
