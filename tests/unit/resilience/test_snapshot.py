@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.unit.resilience.bench import Bench, fails
 
-from seawall.resilience import Breaker, Bulkhead, Guard, RateLimit, Registry, Retry, RetryThrottle
+from seawall.resilience import Breaker, Bulkhead, Guard, RateLimit, Registry, Retry, RetryThrottle, Timeout
+from seawall.resilience.events import Transition
 
 SEVEN = Breaker(
     failure_ratio=0.2, window_calls=7, minimum_calls=7, slow_after=1.0, open_for=30, half_open_permits=3
@@ -113,3 +115,42 @@ def test_the_version_stays_while_no_counter_changes(bench: Callable[..., Bench])
     assert (again[0] >= 0, same) == (True, version)
     b(lambda: 1)
     assert b.guard.read_versioned()[1] == version + 1
+
+
+def test_what_was_earned_since_is_in_the_rest_of_the_budget() -> None:
+    throttle = RetryThrottle(max_tokens=4, token_ratio=0.5)
+    b = Bench("sync", retry=Retry(attempts=1, budget=throttle))
+    b(lambda: 1, times=2)
+    b(fails(ConnectionError()), times=2)
+    assert b.count("retry_budget_remaining") == 0.0
+    b(lambda: 1, times=2)
+    assert b.count("retry_budget_remaining") == 0.5
+    assert b.count("retry_budget_remaining") == 0.5
+
+
+def test_a_window_of_seconds_is_that_of_the_moment() -> None:
+    b = Bench("sync", breaker=Breaker(window_seconds=10.0))
+    b(lambda: 1, times=3)
+    b(fails(ConnectionError()))
+    assert (b.count("breaker_window_calls"), b.count("breaker_failure_ratio")) == (4, 0.25)
+    b.clock.advance(11)
+    assert (b.count("breaker_window_calls"), b.count("breaker_failure_ratio")) == (0, 0.0)
+    assert b.guard.snapshot()["window_calls"] == 0
+
+
+def test_threads_that_were_abandoned_are_a_gauge() -> None:
+    b = Bench("sync", timeout=Timeout(attempt=30.0, threads=1))
+    assert b.guard.workers is not None
+    assert b.count("timeout_abandoned") == 0
+    b.guard.workers.abandoned.add("a job")  # type: ignore[arg-type]
+    assert b.count("timeout_abandoned") == 1
+
+
+def test_who_looks_moves_it_and_no_operation_did(bench: Callable[..., Bench]) -> None:
+    b = bench(breaker=replace(SEVEN, minimum_calls=1))
+    b(fails(ConnectionError()))
+    b.clock.advance(30)
+    b.guard.read()
+    assert [(t.operation, t.to_state) for t in b.events.of(Transition)] == [
+        ("default", "open"), ("", "half_open"),
+    ]  # fmt: skip
