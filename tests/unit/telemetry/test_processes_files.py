@@ -14,7 +14,7 @@ from seawall.resilience import Breaker
 from seawall.telemetry.processes import format as f
 from seawall.telemetry.processes import reader as readers
 from seawall.telemetry.processes import segment as segments
-from seawall.telemetry.processes import shapes
+from seawall.telemetry.processes import shapes, totals
 from seawall.telemetry.processes.reader import BadSegment, Reader
 
 HOLD = bytes(4096)
@@ -217,3 +217,40 @@ def test_a_text_of_the_wrong_kind_is_garbage() -> None:
         entry = {"name": "a", "criticality": "default", "hash": "b", "policies": {}} | {name: 7}
         with pytest.raises(TypeError):
             readers.described(segments._text(entry, "", layout))
+
+
+def test_a_guard_that_cannot_be_shown_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(tmp_path)
+    worker.registry.guard("shop").call(int)
+    scraper = Scraper(tmp_path)
+    real = totals.policy_rows
+
+    def rows(entry: dict[str, object]) -> object:
+        if entry["name"] == "bank":
+            raise ValueError
+        return real(entry)
+
+    monkeypatch.setattr(totals, "policy_rows", rows)
+    assert scraper.calls(guard="shop") == 1
+    assert scraper.lost("guard_failed") == 1
+
+
+def test_a_signal_handler_that_asks_in_the_middle_of_an_answer_gets_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(tmp_path)
+    worker.call()
+    scraper = Scraper(tmp_path)
+    before = scraper.source.views()
+    worker.call()
+    real, found = os.listdir, []
+
+    def interrupted(path: Path) -> list[str]:
+        found.append(scraper.source.views())
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", interrupted)
+    after = scraper.source.views()
+    assert found == [before]
+    slot = worker.guard.ledger.layout.at("calls", "default", "success")
+    assert [views[0].reading[slot] for views in (before, after)] == [1, 2]
