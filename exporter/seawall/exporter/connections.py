@@ -14,7 +14,7 @@ from seawall.exporter.protocol import TimedProtocol
 #: Seconds until the next try when the system has no file descriptor left.
 _BREATH = 0.1
 #: Seconds for the end of a TLS connection to be agreed upon.
-_TLS_GOODBYE = 2.0
+_TLS_GOODBYE = 0.5
 #: Bytes of an answer that the system may hold for a client; beyond it is seen who does not read.
 _UNREAD = 128 * 1024
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -55,7 +55,7 @@ class Connections:
 
     def drop_silent(self) -> None:
         """Cut off whoever is not being answered."""
-        for protocol in [p for p in self._open if p.phase in ("handshake", "arriving")]:
+        for protocol in [p for p in self._open if p.phase in ("silent", "handshake", "arriving")]:
             self._drop(protocol)
 
     async def close(self) -> None:
@@ -81,9 +81,10 @@ class Connections:
         self._open[protocol] = task
 
     def _make_room(self) -> bool:
+        silent = (p for p in self._open if p.is_silent)
         waiting = (p for p in self._open if p.waits_for_client)
         idle = (p for p in self._open if p.phase == "idle")
-        longest = next(waiting, None) or next(idle, None)
+        longest = next(silent, None) or next(waiting, None) or next(idle, None)
         if longest is None:
             return False
         self._drop(longest)
@@ -93,10 +94,12 @@ class Connections:
         self._open.pop(protocol).cancel()
 
     async def _hold(self, connection: socket.socket, protocol: TimedProtocol) -> None:
-        """From the handshake to the end of the connection."""
+        """From the first byte to the end of the connection."""
         context = self._tls()
         try:
             with contextlib.suppress(OSError):  # no TLS, too late, or gone: nothing that concerns others
+                await _heard(connection, self._limits.headers if context is None else self._limits.handshake)
+                protocol.phase = "handshake"
                 await asyncio.get_running_loop().connect_accepted_socket(
                     lambda: protocol,
                     connection,
@@ -110,3 +113,17 @@ class Connections:
             self._open.pop(protocol, None)
             if protocol.transport is not None:
                 protocol.transport.abort()
+
+
+async def _heard(connection: socket.socket, within: float) -> None:
+    """Wait for the first byte. A client that sends none has cost next to nothing, and goes first."""
+    loop = asyncio.get_running_loop()
+    heard = asyncio.Event()
+    try:
+        loop.add_reader(connection, heard.set)
+    except NotImplementedError:  # an event loop of Windows
+        return
+    try:
+        await asyncio.wait_for(heard.wait(), within)
+    finally:
+        loop.remove_reader(connection)

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from seawall.exporter.limits import Limits
 
-Phase = Literal["handshake", "arriving", "answering", "idle"]
+Phase = Literal["silent", "handshake", "arriving", "answering", "idle"]
 
 # What strangers send is no reason for lines in a service's log.
 _SILENT = logging.getLogger("seawall.exporter.http")
@@ -23,6 +23,8 @@ _SILENT.propagate = False
 
 #: Seconds that uvicorn, which closes idle connections, has to do so.
 _GRACE = 5.0
+#: Seconds after which a client that has sent nothing is silent; who has something to say says it at once.
+_SILENT_AFTER = 0.1
 #: Seconds after which a client that leaves its answer unread is slow.
 _SLOW_AFTER = 1.0
 
@@ -43,12 +45,17 @@ class TimedProtocol(H11Protocol):
         super().__init__(config, server_state, {}, asyncio.get_running_loop())
         self.access_log = False
         self.logger = _SILENT
-        self.phase: Phase = "handshake"
+        self.phase: Phase = "silent"
         self.lost: asyncio.Future[None] = self.loop.create_future()
         self._limits = limits
         self._admits = admits
         self._deadline: asyncio.TimerHandle | None = None
         self._unread_since: float | None = None
+        self._came = self.loop.time()
+
+    @property
+    def is_silent(self) -> bool:
+        return self.phase == "silent" and self.loop.time() - self._came > _SILENT_AFTER
 
     @property
     def waits_for_client(self) -> bool:
