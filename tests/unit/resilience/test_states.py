@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.resilience.bench import Bench
 
+from seawall.resilience import Breaker
 from seawall.resilience.backoff import Pace
 from seawall.resilience.rate_limit import RateLimit, RateLimitState, limiter_of
 from seawall.resilience.retry_budget import RetryBudget, RetryBudgetState
@@ -240,11 +241,41 @@ def test_decorrelated_delays() -> None:
 
 def test_the_mean_is_that_of_the_attempts_since_it_was_learnt_before() -> None:
     b = Bench("sync")
-    b(lambda: b.clock.advance(4.0), times=3)
+    b(lambda: b.clock.advance(2.0))
     accounts = b.guard.accounts
+    assert accounts.mean_attempt == 2.0
+    b(lambda: b.clock.advance(4.0), times=3)
     accounts.learn_mean()
     assert accounts.mean_attempt == 4.0
     b(lambda: b.clock.advance(0.25), times=2)
     for _ in range(2):
         accounts.learn_mean()
         assert accounts.mean_attempt == 0.25
+
+
+def test_what_calls_that_were_turned_away_would_have_waited() -> None:
+    b = Bench("sync", breaker=Breaker())
+    accounts = b.guard.accounts
+    b.guard.force("forced_open")
+    b(lambda: 1, times=3)
+    assert b.count("avoided_seconds") == accounts.mean_attempt == 0.0
+    b.guard.force("disabled")
+    b(lambda: b.clock.advance(2.0))
+    accounts.learn_mean()
+    assert accounts.mean_attempt == 2.0
+    refused = b.guard.ledger.layout.lanes["default"].refused
+    for more, avoided in ((3, 6.0), (2, 10.0)):
+        b.guard.ledger.slots[refused] += more
+        accounts.count_avoided()
+        assert b.count("avoided_seconds") == avoided
+    accounts.count_avoided(0.5)
+    assert b.count("avoided_seconds") == 11.0
+
+
+def test_the_slowest_on_the_lane_are_successes_too() -> None:
+    b = Bench("sync")
+    accounts = b.guard.accounts
+    b(lambda: 1, times=3)
+    before = accounts.lane_successes()
+    b(lambda: b.clock.advance(1e6))
+    assert accounts.lane_successes() == before + 1
