@@ -279,3 +279,16 @@ def test_the_slowest_on_the_lane_are_successes_too() -> None:
     before = accounts.lane_successes()
     b(lambda: b.clock.advance(1e6))
     assert accounts.lane_successes() == before + 1
+
+
+def test_attempts_of_all_operations_on_the_lane_and_off_it() -> None:
+    b = Bench("sync", operations=("default", "pay"))
+
+    def fail(seconds: float) -> None:
+        b.clock.advance(seconds)
+        raise KeyError
+
+    for name, seconds in (("default", 4.0), ("pay", 2.0), ("pay", 1e6)):
+        with pytest.raises(KeyError):
+            b.guard.operation(name).call(fail, seconds)
+    assert b.guard.accounts._attempts() == (3, 1000006.0)

@@ -6,17 +6,19 @@ import threading
 from typing import Any
 
 import pytest
-from tests.unit.resilience.bench import CALM
+from tests.unit.resilience.bench import CALM, Bench
 from tests.unit.resilience.hanging import LONG, MOMENT, Hanging, bench, wait_for
 
 from seawall.resilience import (
     Breaker,
+    BreakerOpen,
     Bulkhead,
     Fallback,
     RateLimit,
     Rejected,
     ThreadsBusy,
     TimedOut,
+    Timeout,
 )
 from seawall.resilience.events import CallRejected, TimeoutExceeded
 
@@ -166,3 +168,51 @@ def test_a_retry_is_no_way_around_and_a_fallback_answers(hanging: Hanging) -> No
     assert b.count("rejections", "timeout", "threads_busy") == 2
     assert b.count("retries", "default") == 1
     assert b.count("calls", "default", "degraded") == 2
+
+
+def test_who_is_refused_takes_no_thread() -> None:
+    b = bench(attempt=LONG, breaker=Breaker())
+    b.guard.force("forced_open")
+    with pytest.raises(BreakerOpen):
+        b.guard.call(int)
+    assert b.count("calls", "default", "rejected") == 1
+    assert b.guard.workers is not None
+    assert len(b.guard.workers.places) == 1
+    b.guard.force("disabled")
+    assert b.guard.call(int) == 0
+
+
+def test_without_a_limit_the_arguments_are_the_same() -> None:
+    timeout = Timeout(by_operation={"a": Timeout(total=LONG)}, threads=1)
+    b = Bench("sync", timeout=timeout, operations=("a", "b"))
+
+    def work(*args: int, **kwargs: int) -> Any:
+        return args, kwargs
+
+    for operation in ("a", "b"):
+        assert b.guard.operation(operation).call(work, 1, two=2) == ((1,), {"two": 2})
+
+
+@pytest.mark.parametrize("threads", [None, 1])
+def test_answers_are_kept_by_function_and_arguments(threads: int | None) -> None:
+    timeout = Timeout(attempt=LONG, threads=threads)
+    b = Bench("sync", timeout=timeout, fallback=Fallback(stale_for=60, default="none"))
+    began = b.clock()
+
+    def one(key: int, *, then: str) -> str:
+        if b.clock() > began:
+            raise KeyError
+        return f"one {key}{then}"
+
+    def other(key: int, *, then: str) -> str:
+        return one(key, then=then).replace("one", "other")
+
+    # Off the lane.
+    for function in (one, other):
+        b.guard.fail_by(lambda operation: None)
+        assert b.guard.call(function, 1, then="!") == f"{function.__name__} 1!"
+    b.clock.advance(1.0)
+    for function in (one, other):
+        assert b.guard.call(function, 1, then="!") == f"{function.__name__} 1!"
+        assert b.guard.call(function, 2, then="!") == "none"
+        assert b.guard.call(function, 1, then="?") == "none"
