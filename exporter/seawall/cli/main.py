@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from seawall.cli import describe, generate, receive, serve
+from seawall.cli import dashboards, describe, generate, receive, serve
 from seawall.cli.problem import CliError
 
 COMMANDS = {
     "generate": (generate, "write dashboards, rules, their tests, configuration and runbooks"),
+    "dashboards": (dashboards, "import dashboards into a Grafana"),
     "serve": (serve, "serve a registry's metrics and health"),
     "receive": (receive, "receive Alertmanager's notifications, show and keep them"),
     "describe": (describe, "show a service's policies"),
