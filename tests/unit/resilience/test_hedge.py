@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.unit.resilience.bench import Bench
 from tests.unit.resilience.races import Raced
@@ -161,3 +163,16 @@ def test_a_result_that_is_judged_bad_does_not_win() -> None:
     assert b.hedges() == {"failed": 2, "won": 1}
     assert b.race((0.5, "busy")) == "busy"
     assert b.count("attempts", "default", "failure") == 2
+
+
+def test_copies_are_given_what_the_first_was_given() -> None:
+    b = Raced(hedge=Hedge(delay=1, most=2))
+    given: list[tuple[tuple[int, ...], dict[str, int]]] = []
+
+    async def answer(*args: int, **kwargs: int) -> str:
+        given.append((args, kwargs))
+        await asyncio.sleep(9 if len(given) < 3 else 0)
+        return "answer"
+
+    assert b.clock.run(b.guard.acall(answer, 1, two=2)) == "answer"
+    assert given == 3 * [((1,), {"two": 2})]

@@ -211,12 +211,12 @@ def test_driven_by_hand_there_is_no_task_to_call_off() -> None:
     answers: list[Any] = []
 
     async def main() -> None:
-        async def answer() -> str:
-            return "by hand"
+        async def answer(*args: int, **kwargs: int) -> Any:
+            return args, kwargs
 
         def step() -> None:
             try:
-                b.guard.acall(answer).send(None)
+                b.guard.acall(answer, 1, two=2).send(None)
             except StopIteration as done:
                 answers.append(done.value)
 
@@ -224,7 +224,7 @@ def test_driven_by_hand_there_is_no_task_to_call_off() -> None:
         await asyncio.sleep(1)
 
     b.clock.run(main())
-    assert answers == ["by hand"]
+    assert answers == [((1,), {"two": 2})]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
