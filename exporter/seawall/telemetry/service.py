@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from weakref import WeakSet
 
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.semconv.attributes import service_attributes
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION, Resource
 
 from seawall.telemetry import catalog
 
@@ -49,11 +48,11 @@ class Service:
 @lru_cache(maxsize=8)
 def _resource(name: str, version: str, instance_id: str) -> Resource:
     attributes = {
-        service_attributes.SERVICE_NAME: name,
-        service_attributes.SERVICE_INSTANCE_ID: instance_id,
+        SERVICE_NAME: name,
+        SERVICE_INSTANCE_ID: instance_id,
     }
     if version:
-        attributes[service_attributes.SERVICE_VERSION] = version
+        attributes[SERVICE_VERSION] = version
     return Resource.create(attributes)
 
 
