@@ -13,6 +13,7 @@ import pytest
 from seawall import testing
 from seawall.resilience import Breaker, ConfigurationError, lint
 
+EXPOSE = "docs/how-to/expose-safely.md"
 PROCESSES = "docs/how-to/several-processes.md"
 TESTING = "docs/how-to/test-your-guards.md"
 COMPOSITION = "docs/explanation/composition.md"
@@ -20,7 +21,7 @@ COPIES = "docs/explanation/hedging-and-coalescing.md"
 TIMEOUTS = "docs/explanation/timeouts.md"
 PAGES = (
     "README.md", "docs/tutorial.md", "docs/explanation/callables.md", COMPOSITION, COPIES, TESTING, TIMEOUTS,
-    PROCESSES,
+    PROCESSES, EXPOSE,
 )  # fmt: skip
 
 
