@@ -18,10 +18,11 @@ PROCESSES = "docs/how-to/several-processes.md"
 TESTING = "docs/how-to/test-your-guards.md"
 COMPOSITION = "docs/explanation/composition.md"
 COPIES = "docs/explanation/hedging-and-coalescing.md"
+PUSH = "docs/how-to/push-telemetry.md"
 TIMEOUTS = "docs/explanation/timeouts.md"
 PAGES = (
     "README.md", "docs/tutorial.md", "docs/explanation/callables.md", COMPOSITION, COPIES, TESTING, TIMEOUTS,
-    PROCESSES, EXPOSE,
+    PROCESSES, EXPOSE, PUSH,
 )  # fmt: skip
 
 
