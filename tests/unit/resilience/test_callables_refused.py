@@ -166,10 +166,14 @@ def test_what_python_takes_for_a_coroutine_function_is_one(monkeypatch: pytest.M
     def marked() -> None: ...
 
     lookup = Lookup()
-    marked.mark = True  # type: ignore[attr-defined]
+
+    def noted() -> None: ...
+
+    for function in (marked, noted):
+        function.mark = True  # type: ignore[attr-defined]
     monkeypatch.setattr(inspect, "iscoroutinefunction", lambda thing: thing in (marked, lookup))
     assert (kind_of(marked), kind_of(lookup)) == (COROUTINE, COROUTINE)
-    assert (kind_of(plain), kind_of(Lookup())) == (FUNCTION, FUNCTION)
+    assert (kind_of(plain), kind_of(noted), kind_of(Lookup())) == (FUNCTION, FUNCTION, FUNCTION)
 
 
 def test_under_other_settings_the_first_answer_is_looked_at_again(b: Bench) -> None:

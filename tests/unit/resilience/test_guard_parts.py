@@ -93,6 +93,13 @@ def test_extra_numbers_are_kept_only_of_what_is_there() -> None:
     assert (guard.budget, guard.stale, guard.workers) == (None, None, None)
 
 
+def test_what_a_registry_has_by_default() -> None:
+    registry = Registry()
+    assert (registry.describe()["service"], registry.describe()["guards"]) == ("service", [])
+    assert (registry.retry_budgets, registry.listener_errors, registry.observer) == ({}, {}, None)
+    assert (registry.joined, registry.left, len(registry), list(registry)) == (set(), set(), 0, [])
+
+
 def test_worker_threads_are_named_after_their_guard() -> None:
     guard = Guard("bank", timeout=Timeout(attempt=30.0, threads=1), registry=Registry("t"))
     assert guard.workers is not None

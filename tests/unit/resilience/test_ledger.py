@@ -176,6 +176,7 @@ def test_lanes_are_added_to_what_their_calls_are_and_buckets_made_cumulative() -
     raw: list[float] = [0] * layout.width
     raw[layout.at("calls", "get", "success")] = 5
     raw[lane.call_duration : lane.call_duration + 4] = [1, 0, 2, 9.5]
+    raw[lane.attempt_duration : lane.attempt_duration + 4] = [0, 4, 0, 6.0]
     raw[lane.offset : lane.offset + 4] = [3, 2, 1, 4.5]
     raw[lane.refused] = 7
     before = list(raw)
@@ -183,12 +184,12 @@ def test_lanes_are_added_to_what_their_calls_are_and_buckets_made_cumulative() -
     assert raw == before
     assert len(out) == layout.size
     assert out[lane.call_duration : lane.call_duration + 4] == [11, 2, 3, 14.0]
-    assert out[lane.attempt_duration : lane.attempt_duration + 4] == [3, 2, 1, 4.5]
+    assert out[lane.attempt_duration : lane.attempt_duration + 4] == [3, 6, 1, 10.5]
     assert [out[slot] for slot in lane.ones] == [11, 6, 6]
     assert [out[slot] for slot in lane.refused_ones] == [11, 7, 7]
     folded = fold(layout, raw)
     assert folded[lane.call_duration : lane.call_duration + 4] == [11, 13, 16, 14.0]
-    assert folded[lane.attempt_duration : lane.attempt_duration + 4] == [3, 5, 6, 4.5]
+    assert folded[lane.attempt_duration : lane.attempt_duration + 4] == [3, 9, 10, 10.5]
     assert folded[layout.at("calls", "get", "success")] == 11
     assert out[layout.at("calls", "put", "success")] == 0
 
