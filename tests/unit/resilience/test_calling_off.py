@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextlib import suppress
+
+import pytest
+from tests.unit.resilience.races import Raced
 
 from seawall.resilience.calling_off import call_off, cancel
 
@@ -60,3 +64,43 @@ def test_nobody_is_waited_for_where_all_have_ended() -> None:
         raise AssertionError
 
     assert asyncio.run(main()) is False
+
+
+class Alarm(BaseException): ...
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_who_is_interrupted_leaves_no_copy_behind_and_is_not_cancelled_too(cancelled: bool) -> None:
+    b = Raced()
+    began: list[int] = []
+    ended: list[str] = []
+
+    async def work() -> None:
+        began.append(1)
+        if len(began) == 1:
+            await asyncio.sleep(1.5)
+            raise Alarm
+        try:
+            await asyncio.sleep(9)
+        finally:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.5)
+            ended.append("copy")
+
+    async def call() -> None:
+        try:
+            await b.guard.acall(work)
+        except Alarm:
+            ended.append("first")
+
+    async def main() -> None:
+        task = asyncio.create_task(call())
+        await asyncio.sleep(1.75)
+        if cancelled:
+            task.cancel()
+        await task
+
+    b.clock.run(main())
+    assert ended == ["copy", "first"]
+    assert b.hedges() == {"lost": 1}
+    assert b.clock() == 1001.75 + (not cancelled) * 0.25

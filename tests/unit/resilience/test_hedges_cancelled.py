@@ -77,7 +77,8 @@ def test_a_cancellation_that_comes_with_the_winner_is_not_lost() -> None:
     assert b.count("calls", "default", "cancelled") == 1
 
 
-def test_who_is_cancelled_while_losers_clean_up_waits_for_them_and_is_cancelled() -> None:
+@pytest.mark.parametrize("answer", ["first", ""])
+def test_who_is_cancelled_while_losers_clean_up_waits_for_them_and_is_cancelled(answer: str) -> None:
     b = Raced()
     ended: list[str] = []
 
@@ -85,7 +86,7 @@ def test_who_is_cancelled_while_losers_clean_up_waits_for_them_and_is_cancelled(
         if not ended:
             ended.append("first")
             await asyncio.sleep(1.5)
-            return "first"
+            return answer
         try:
             await asyncio.sleep(9)
         except asyncio.CancelledError:
