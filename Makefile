@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers servers-demo demo test lint format types unit bench campaign campaign-kill campaign-outage mutation generate check-generated clean
+.PHONY: help env servers servers-demo demo test lint format types unit bench campaign campaign-connections campaign-kill campaign-outage mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ bench: .venv/.bench  ## This library beside its peers, as ratios of one run
 
 campaign: env  ## The property machines at length: 100,000 steps each beside their models
 	$(PY) tests/campaigns/properties.py $(ARGS)
+
+campaign-connections: env  ## A scrape beside a thousand clients that are silent, slow or guess passwords
+	$(PY) tests/campaigns/connections.py $(ARGS)
 
 campaign-kill: env  ## 1,000 workers killed under load, all totals compared after each
 	$(PY) tests/campaigns/kill.py $(ARGS)
