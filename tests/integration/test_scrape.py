@@ -17,7 +17,18 @@ from prometheus_client import CollectorRegistry, Counter
 from tests.integration.prometheus_server import Prometheus, running, until
 
 from seawall.exporter import ExporterServer, ExporterSettings, create_app
-from seawall.resilience import Breaker, Bulkhead, Fallback, Guard, RateLimit, Registry, Retry, Timeout
+from seawall.resilience import (
+    Breaker,
+    Bulkhead,
+    Coalesce,
+    Fallback,
+    Guard,
+    Hedge,
+    RateLimit,
+    Registry,
+    Retry,
+    Timeout,
+)
 from seawall.telemetry import catalog, correlation
 from seawall.telemetry.service import Service
 from seawall.telemetry.tracing import Tracing
@@ -78,6 +89,9 @@ def scene() -> Iterator[Scene]:
         fallback=Fallback(default="none", stale_for=10.0),
     )
     nasty = registry.guard(NASTY, breaker=Breaker(), operations=("a", "b.c-d_e"))
+    registry.guard(
+        "rates", timeout=Timeout(attempt=1.0, threads=2), hedge=Hedge(delay=0.5), coalesce=Coalesce()
+    )
     _live(bank, nasty)
     own = CollectorRegistry()
     Counter("orders", "Orders.", registry=own).inc(7)
@@ -119,6 +133,7 @@ def test_every_sample_arrives(prometheus: Prometheus, scene: Scene) -> None:
     names = {series.name for series in catalog.SERIES if series.type != "histogram"}
     names |= {series.count for series in catalog.SERIES if series.type == "histogram"}
     names.remove(catalog.LISTENER_ERRORS.name)  # no listener has failed
+    names.remove(catalog.BREAKER_PROCESSES.name)  # only of several processes: test_processes.py
     assert [name for name in sorted(names) if not prometheus.query(name)] == []
 
 
@@ -140,7 +155,7 @@ def test_any_legal_name_comes_back_as_it_is(prometheus: Prometheus) -> None:
 def test_types_are_those_of_the_catalog(prometheus: Prometheus) -> None:
     found = {m["metric"]: m["type"] for m in prometheus.api("targets/metadata", match_target='{job="shop"}')}
     for series in catalog.SERIES:
-        if series is not catalog.LISTENER_ERRORS:
+        if series not in (catalog.LISTENER_ERRORS, catalog.BREAKER_PROCESSES):
             expected = "gauge" if series.type == "stateset" else series.type
             assert found[series.family] == expected, series.name
 

@@ -192,7 +192,7 @@ class Guard(Machinery):
 
     def read(self) -> list[float]:
         """Every number of the guard as of now, by the layout of ``ledger.layout`` (see ``ledger.py``)."""
-        return self.read_versioned()[0]
+        return self.read_versioned()[0].copy()
 
     def read_versioned(self) -> tuple[list[float], int]:
         """With it a number that stays while no counter changes, for readers that keep what they write."""

@@ -174,8 +174,9 @@ class Journey(Attempts):
         if self.attempts > 1:
             _note(value, f"{guard.name}: gave up after {self.attempts} attempts")
         ended = outcome if outcome in ("rejected", "timeout") else "failure"
-        self._close(ended, error)
+        # Before the end: whoever hears of it is still within the call's span.
         guard.report.event(CallFailed, self.op.name, error=error, outcome=ended, attempts=self.attempts)
+        self._close(ended, error)
         return answer
 
     def _degrade(self, cause: str) -> Generator[Step, Answer, Answer | None]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from seawall.resilience.breaker_state import Change
     from seawall.resilience.guard import Guard
 
+ZEROS = (0,) * len(BREAKER_STATES)
+
 
 class Counted:
     """A guard's counters as they were read last. ``version`` grows whenever one of them has changed."""
@@ -25,19 +27,23 @@ class Counted:
         self.version = 0
 
     def read(self, ledger: Ledger, accounts: Accounts) -> tuple[list[float], int]:
-        """A list of the caller's own, and its version. Caller holds the guard's lock."""
-        raw = list(ledger.slots)
-        if raw != self._raw:
-            self._raw, self._folded = raw, fold(ledger.layout, raw)
-            self.successes = accounts.lane_successes()
-            self.version += 1
+        """The list of this version, the same one as long as it lasts. Caller holds the guard's lock."""
+        if ledger.slots != self._raw:
+            raw = list(ledger.slots)
+            if raw != self._raw:
+                self._raw, self._folded = raw, fold(ledger.layout, raw)
+                self.successes = accounts.lane_successes()
+                self.version += 1
         # In this order: a signal handler that reads in between makes the list newer than it is said to be.
         version = self.version
-        return self._folded.copy(), version
+        return self._folded, version
 
 
 def read(guard: Guard) -> tuple[list[float], int]:
-    """Every number of the guard as of now, by its ledger's layout, and the version of the counters in it."""
+    """Every number of the guard as of now, by its ledger's layout, and the version of the counters in it.
+
+    The list is that of the version: what time moves is written into it by the next reader of the same version.
+    """
     at = guard.ledger.layout.first
     with guard.lock:
         guard.accounts.count_avoided()
@@ -49,6 +55,7 @@ def read(guard: Guard) -> tuple[list[float], int]:
         if breaker is not None:
             state, spent = at["breaker_state"], at["breaker_state_seconds"]
             seconds = breaker.state_seconds(now)
+            out[state : state + len(seconds)] = ZEROS
             out[state + BREAKER_STATES.index(breaker.state)] = 1
             out[spent : spent + len(seconds)] = seconds.values()
             failure, slow, calls = breaker.ratios(now, counted.successes)

@@ -115,8 +115,8 @@ def test_a_failure(bench: Make) -> None:
     assert told.log[1:] == [
         ("attempt", 1),
         ("attempt ended", "failure", "KeyError", 0.5),
-        ("ended", "failure", 1, "closed", "KeyError", 0.5),
         ("CallFailed", "bank", "pay", {"error": "KeyError", "outcome": "failure", "attempts": 1}),
+        ("ended", "failure", 1, "closed", "KeyError", 0.5),
     ]
     assert not hasattr(error, "__notes__")
 
@@ -142,8 +142,8 @@ def test_retries_that_are_exhausted(bench: Make, attempts: int) -> None:
     assert told.log == [
         *expected,
         ("RetryExhausted", "bank", "pay", {"attempts": attempts, "error": last}),
-        ("ended", "failure", attempts, "", last, took),
         ("CallFailed", "bank", "pay", {"error": last, "outcome": "failure", "attempts": attempts}),
+        ("ended", "failure", attempts, "", last, took),
     ]
     assert error.__notes__ == [f"bank: gave up after {attempts} attempts"]
     assert b.count("retry_delay_seconds", "pay") == took
@@ -194,8 +194,8 @@ def test_a_call_that_is_turned_away(bench: Make) -> None:
     assert told.log == [
         CALL,
         ("CallRejected", "bank", "pay", rejected),
-        ("ended", "rejected", 0, "forced_open", "BreakerOpen", 0.0),
         ("CallFailed", "bank", "pay", {"error": "BreakerOpen", "outcome": "rejected", "attempts": 0}),
+        ("ended", "rejected", 0, "forced_open", "BreakerOpen", 0.0),
     ]
     assert sum(b.count("retry_calls", "pay", x) for x in ("first_try", "not_retryable", "exhausted")) == 0
 

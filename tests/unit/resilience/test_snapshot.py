@@ -109,12 +109,16 @@ def test_the_version_stays_while_no_counter_changes(bench: Callable[..., Bench])
     b(lambda: 1)
     numbers, version = b.guard.read_versioned()
     b.clock.advance(1)
-    assert b.guard.read_versioned() == (numbers, version)
-    numbers[0] = -1
     again, same = b.guard.read_versioned()
-    assert (again[0] >= 0, same) == (True, version)
+    assert (again is numbers, same) == (True, version)
+    own = b.guard.read()
+    assert own == numbers
+    own[0] = -1
+    assert b.guard.read() == numbers
+    before = numbers.copy()
     b(lambda: 1)
     assert b.guard.read_versioned()[1] == version + 1
+    assert numbers == before
 
 
 def test_what_was_earned_since_is_in_the_rest_of_the_budget() -> None:
