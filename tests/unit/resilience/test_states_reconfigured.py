@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.unit.resilience.bench import Bench, fails
 
-from seawall.resilience import Retry, RetryThrottle
+from seawall.resilience import Bulkhead, Retry, RetryThrottle
+from seawall.resilience.bulkhead import BulkheadState
 from seawall.resilience.rate_limit import RateLimit, RateLimitState
 from seawall.resilience.sliding_window import SlidingWindowState
 from seawall.resilience.window import Window
@@ -75,3 +76,22 @@ def test_a_retry_account_keeps_its_balance_and_names_its_new_settings() -> None:
     assert account._pool.settings == account._pool.state.settings == other
     assert account._pool.state.tokens == 7.0  # type: ignore[union-attr]
     assert account.remaining_ratio(b.clock()) == pytest.approx(0.75)
+
+
+class _LeftJustNow(list[None]):
+    """Free places: none, and then one that a lane gives back in this moment."""
+
+    def pop(self, *_: object) -> None:
+        self.append(None)
+        raise IndexError
+
+
+def test_a_place_that_comes_back_while_others_are_owed_is_not_lost() -> None:
+    state = BulkheadState(Bulkhead(limit=3))
+    for _ in range(3):
+        assert state.enter([])
+    state.reconfigure(Bulkhead(limit=1))
+    assert (state.owed, state.in_flight) == (2, 3)
+    state.permits = _LeftJustNow()
+    state.trim()
+    assert (len(state.permits), state.owed, state.in_flight) == (1, 2, 2)
