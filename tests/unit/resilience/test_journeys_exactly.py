@@ -1,0 +1,54 @@
+"""How retrying ended, and from what each delay is reckoned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.unit.resilience.bench import Bench, fails, flaky
+
+from seawall.resilience import BreakerOpen, Guard, Registry, Retry
+from seawall.resilience import journey as module
+
+Make = Callable[..., Bench]
+ENDS = ("first_try", "recovered", "exhausted", "not_retryable")
+
+
+def ends(b: Bench) -> dict[str, float]:
+    counted = {end: b.count("retry_calls", "default", end) for end in ENDS}
+    return {end: number for end, number in counted.items() if number}
+
+
+def test_each_call_ends_in_one_way(bench: Make) -> None:
+    b = bench(retry=Retry(attempts=2, base_delay=0.5, jitter="none", budget=None, on=(OSError,)))
+    b.guard.fail_by(lambda operation: None)
+    assert b(flaky()) == "answer"
+    assert ends(b) == {"first_try": 1}
+    assert b(flaky(OSError())) == "answer"
+    assert ends(b) == {"first_try": 1, "recovered": 1}
+    b(fails(KeyError()))
+    assert ends(b) == {"first_try": 1, "recovered": 1, "not_retryable": 1}
+    b(fails(OSError()))
+    assert ends(b) == {"first_try": 1, "recovered": 1, "not_retryable": 1, "exhausted": 1}
+
+
+def test_what_a_layer_below_refused_is_not_asked_again(bench: Make) -> None:
+    b = bench(retry=Retry(attempts=3, base_delay=0.5, jitter="none", budget=None))
+    b.guard.below = (Guard("inner", registry=Registry("i")),)
+    assert isinstance(b(fails(BreakerOpen("inner", "breaker", "open", None))), BreakerOpen)
+    assert ends(b) == {"not_retryable": 1}
+    assert b.count("retries", "default") == 0
+
+
+def test_a_delay_is_reckoned_from_the_one_before(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "random", lambda: 0.25)
+    retry = Retry(
+        attempts=3, backoff="decorrelated", base_delay=0.5, max_delay=60.0, jitter="full", budget=None
+    )
+    b = bench(retry=retry)
+    b(fails(OSError()))
+    pace = retry.pace(OSError())
+    assert pace is not None
+    first = pace.delay(1, 0.0, lambda: 0.25)
+    second = pace.delay(2, first, lambda: 0.25)
+    assert b.clock() == 1000 + first + second
