@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 from tests.unit.resilience.bench import Bench, fails, flaky
 
-from seawall.resilience import BreakerOpen, Guard, Registry, Retry
+from seawall.resilience import BreakerOpen, Guard, RateLimit, Registry, Retry
 from seawall.resilience import journey as module
+
+pytestmark = pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
 
 Make = Callable[..., Bench]
 ENDS = ("first_try", "recovered", "exhausted", "not_retryable")
@@ -52,3 +54,35 @@ def test_a_delay_is_reckoned_from_the_one_before(bench: Make, monkeypatch: pytes
     first = pace.delay(1, 0.0, lambda: 0.25)
     second = pace.delay(2, first, lambda: 0.25)
     assert b.clock() == 1000 + first + second
+
+
+def test_a_retry_that_is_refused_ends_with_what_had_failed(bench: Make) -> None:
+    retry = Retry(attempts=3, base_delay=0.5, jitter="none", budget=None)
+    b = bench(retry=retry, rate_limit=RateLimit(rate=0.1, burst=1))
+    error = OSError()
+    assert b(fails(error)) is error
+    assert ends(b) == {"exhausted": 1}
+    assert b.count("calls", "default", "failure") == 1
+    assert b.count("retry_delay_seconds", "default") == 0.5
+
+
+def test_who_is_interrupted_asks_no_more_whatever_is_retried(bench: Make) -> None:
+    b = bench(retry=Retry(attempts=3, base_delay=0.5, jitter="none", budget=None, on=(BaseException,)))
+    b.guard.fail_by(lambda operation: None)
+    assert isinstance(b(fails(KeyboardInterrupt())), KeyboardInterrupt)
+    assert b.clock() == 1000
+    assert b.count("calls", "default", "cancelled") == 1
+    assert ends(b) == {}
+
+
+@pytest.mark.parametrize(("operation", "error", "calls"), [
+    ("read", OSError(), 2), ("default", OSError(), 1), ("default", KeyError(), 2),
+])  # fmt: skip
+def test_what_is_asked_twice_and_what_never_arrived(operation: str, error: Exception, calls: int) -> None:
+    retry = Retry(
+        attempts=2, base_delay=0.5, jitter="none", budget=None, idempotent=("read",), unsent=(KeyError,)
+    )
+    b = Bench("sync", retry=retry, operations=("default", "read"))
+    with pytest.raises(type(error)):
+        b.guard.operation(operation).call(fails(error))
+    assert b.count("attempts", operation, "failure") == calls
