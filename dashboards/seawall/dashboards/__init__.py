@@ -4,7 +4,8 @@
     files = build(registry.describe())          # {"dependency.json": "...", "overview.json": "..."}
 
 `build` gives file names and texts and writes nothing. The same document and options give the same bytes.
-`uid` is a board's address, for links to it; `build_provisioning` makes Grafana load the files by itself.
+`uid` is a board's address, for links to it; `build_provisioning` makes Grafana load the files by itself;
+`build_kubernetes` makes resources of them. `seawall.dashboards.importing` brings them in over HTTP.
 """
 
 from __future__ import annotations
@@ -13,13 +14,24 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from seawall.dashboards import _grafana, boards, facts, provisioning
+from seawall.dashboards import _grafana, boards, facts, kubernetes, provisioning
 from seawall.dashboards.facts import DocumentError
+from seawall.dashboards.kubernetes import KubernetesOptions
 from seawall.dashboards.links import uid
 from seawall.dashboards.options import Options, OptionsError
 from seawall.dashboards.palette import Palette
 
-__all__ = ["DocumentError", "Options", "OptionsError", "Palette", "build", "build_provisioning", "uid"]
+__all__ = [
+    "DocumentError",
+    "KubernetesOptions",
+    "Options",
+    "OptionsError",
+    "Palette",
+    "build",
+    "build_kubernetes",
+    "build_provisioning",
+    "uid",
+]
 
 _DEFAULTS = Options()
 
@@ -39,6 +51,13 @@ def build(document: Mapping[str, Any], options: Options = _DEFAULTS) -> dict[str
 def build_provisioning(options: Options = _DEFAULTS) -> dict[str, str]:
     """Grafana's provisioning files by path below its provisioning folder."""
     return provisioning.build(options)
+
+
+def build_kubernetes(
+    dashboards: Mapping[str, str], options: KubernetesOptions | None = None
+) -> dict[str, str]:
+    """Kubernetes resources of what `build` gave, by path. `OptionsError` where one is too large."""
+    return kubernetes.build(dashboards, options)
 
 
 def _text(dashboard: Mapping[str, Any]) -> str:

@@ -15,7 +15,10 @@ from seawall.resilience import ConfigurationError
 
 EXTRA = ("grafanalib", "jinja2", "yaml")
 #: Where the files of each part are, below the folder.
-PARTS = {"alerts": ("alertmanager/", "prometheus/", "runbooks/"), "dashboards": ("dashboards/", "grafana/")}
+PARTS = {
+    "alerts": ("alertmanager/", "prometheus/", "runbooks/"),
+    "dashboards": ("dashboards/", "grafana/", "kubernetes/grafana-"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +61,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     bundle_options.add_argument("--prometheus-url", metavar="URL", help="Prometheus as Grafana reaches it")
     bundle_options.add_argument("--dashboards-path", metavar="DIR", help="where Grafana finds the dashboards")
+    kubernetes = parser.add_argument_group("Kubernetes")
+    kubernetes.add_argument(
+        "--kubernetes",
+        action="store_true",
+        help="dashboards also as ConfigMaps for Grafana's side-car and as resources of grafana-operator",
+    )
+    kubernetes.add_argument("--kubernetes-namespace", default="", metavar="NAME", help="of these resources")
+    kubernetes.add_argument(
+        "--grafana-instance",
+        dest="instance_labels",
+        action="append",
+        metavar="LABEL=VALUE",
+        help="label of the operator's Grafana; repeatable (default: dashboards=grafana)",
+    )
     pace = parser.add_argument_group("pace, in seconds")
     for name, text in (
         ("scrape-interval", "default 15"),
@@ -109,16 +126,31 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
         files = alerts.build(document, rules) if arguments.only != "dashboards" else {}
         if arguments.only == "alerts":
             return files
-        files |= {f"dashboards/{name}": text for name, text in dashboards.build(document, boards).items()}
+        made = dashboards.build(document, boards)
+        files |= {f"dashboards/{name}": text for name, text in made.items()}
         files |= {
             f"grafana/provisioning/{name}": text
             for name, text in dashboards.build_provisioning(boards).items()
         }
+        if arguments.kubernetes:
+            cluster = dashboards.KubernetesOptions(folder=boards.folder, **_of_the_cluster(arguments))
+            resources = dashboards.build_kubernetes(made, cluster)
+            files |= {f"kubernetes/{name}": text for name, text in resources.items()}
     except (ConfigurationError, dashboards.OptionsError) as error:
         raise CliError.listing(f"can't generate from {arguments.source}", error.problems) from None
     except dashboards.DocumentError as error:
         raise CliError(f"can't generate from {arguments.source}: {error}") from None
     return dict(sorted(files.items()))
+
+
+def _of_the_cluster(arguments: argparse.Namespace) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"namespace": arguments.kubernetes_namespace}
+    if arguments.instance_labels:
+        pairs = [label.partition("=") for label in arguments.instance_labels]
+        if wrong := [key for key, equals, _ in pairs if not equals]:
+            raise CliError(f"--grafana-instance {wrong[0]} has no value; allowed: LABEL=VALUE")
+        chosen["instance_labels"] = {key: value for key, _, value in pairs}
+    return chosen
 
 
 def _chosen(options: Any, given: dict[str, Any]) -> dict[str, Any]:

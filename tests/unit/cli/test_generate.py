@@ -229,3 +229,37 @@ def test_describing_and_serving_load_no_generator() -> None:
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_resources_for_kubernetes_are_written_when_asked_for(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--kubernetes", "--kubernetes-namespace", "team-a", "--grafana-instance", "grafana=main")
+    assert main((*GENERATE, *more)) == 0
+    found = tree(here / "out/kubernetes")
+    boards = {Path(path).stem for path in tree(here / "out/dashboards")}
+    for folder in ("grafana-sidecar", "grafana-operator"):
+        names = {Path(path).stem for path in found if path.startswith(f"{folder}/")}
+        assert names == boards | {"kustomization"}
+        assert b"namespace: team-a\n" in found[f"{folder}/kustomization.yaml"]
+    assert b"      grafana: main\n" in found["grafana-operator/overview.yaml"]
+    assert main((*GENERATE, *more, "--check")) == 0
+    assert main((*GENERATE, "--only", "alerts")) == 0
+    assert tree(here / "out/kubernetes") == found
+    assert main(GENERATE) == 0
+    assert not (here / "out/kubernetes").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--grafana-instance", "main"), "--grafana-instance main has no value; allowed: LABEL=VALUE"),
+        (("--kubernetes-namespace", "Team A"), "namespace 'Team A'; allowed: "),
+    ],
+)
+def test_what_kubernetes_does_not_take_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], said: str
+) -> None:
+    assert main((*GENERATE, "--kubernetes", *more)) == 2
+    assert said in capsys.readouterr().err
+    assert not (here / "out").exists()
