@@ -100,6 +100,12 @@ SPEAKS: list[tuple[dict[str, Any], str]] = [
         "or more",
     ),
     (
+        {"rate_limit": RateLimit(rate=0.5), "retry": Retry(attempts=2, backoff="decorrelated")},
+        "rate_limit has a permit every 2 s, burst 1 and max_wait 0 s; the first retry comes 0.3 s after a "
+        "failure at most: after a quick one it finds no permit; set burst to 2 or more, or max_wait to 1.7 "
+        "or more",
+    ),
+    (
         {"retry": Retry(on=(OSError, BreakerOpen, Rejected))},
         "retry asks again on BreakerOpen and Rejected: of the guard's own breaker it never does, and of a "
         "breaker further in it keeps callers waiting for what is known to be down; leave it out, and let a "

@@ -152,3 +152,15 @@ def test_the_lane_is_shut_while_there_are_faults() -> None:
     assert op.lane == 0
     b.guard.force("closed")
     assert op.lane == b.guard.breaker.epoch  # type: ignore[union-attr]
+
+
+def test_what_a_rejected_call_avoids_is_learnt_when_it_opens(bench: Callable[..., Bench]) -> None:
+    b = bench(breaker=ONE)
+
+    def body() -> None:
+        b.clock.advance(2.0)
+        raise ConnectionError
+
+    b(body)
+    assert isinstance(b(lambda: "answer"), BreakerOpen)
+    assert b.count("avoided_seconds") == 2.0
