@@ -6,6 +6,10 @@ bank = Guard("bank-api", breaker=Breaker(), retry=Retry(), timeout=Timeout(attem
 
 @bank
 async def statements(account: str) -> list[dict]: ...
+
+Beside one guard: ``Registry`` (all of a service), ``Pipeline`` (policies in another order), ``Family`` (a
+guard for each key). Inside a guarded call: ``remaining()``, seconds until its deadline. Around it:
+``priority()``.
 """
 
 from seawall.resilience.breaker import Breaker

@@ -49,14 +49,17 @@ class Guard(Machinery):
     """Policies around the calls to one dependency, in this order from the outside:
 
     coalesce, fallback, total timeout, retry (with budget), breaker, rate limit, bulkhead, attempt timeout,
-    hedge, the call.
+    hedge, the call. Those that are ``None`` are left out. ``@guard``, ``@guard.operation(...)``,
+    ``guard.call(f, ...)``, ``await guard.acall(f, ...)``, ``with guard:`` and ``async with guard:`` use it.
 
     name: 1 to 200 characters, no control characters; the ``dependency`` label of all series. Unique in a
     registry.
     operations: what is asked of the dependency, each counted on its own; ``()`` means one, ``default``.
     criticality: ``critical`` (the service is down without it), ``default``, ``sheddable``.
+    description: a sentence for people, on health pages and in the policy document.
     objectives: what callers are promised; alerts on error budgets follow from it.
     buckets: upper bounds of the duration histograms, in seconds, ascending.
+    registry: where it is listed, and who hears of it; by default one for the process.
     clock: seconds, monotonic. sleep / asleep: how back-off waits; tests pass their own.
 
     Raises :class:`ConfigurationError` with all that is wrong.
