@@ -13,7 +13,7 @@ from unittest.mock import MagicMock
 import pytest
 from tests.unit.resilience.bench import Bench
 
-from seawall.resilience import Bulkhead, ConfigurationError, Fallback, Retry
+from seawall.resilience import Bulkhead, Coalesce, ConfigurationError, Fallback, Retry
 from seawall.resilience.callables import COROUTINE, FUNCTION, kind_of
 
 
@@ -187,3 +187,17 @@ def test_under_other_settings_the_first_answer_is_looked_at_again(b: Bench) -> N
     with pytest.raises(ConfigurationError, match="handed back an awaitable"):
         guarded()
     unbegun.close()
+
+
+def test_the_first_answer_that_is_shared_is_looked_at_and_calls_one_by_one_are_not() -> None:
+    b = Bench("sync", coalesce=Coalesce())
+    unbegun = coroutine("mine")
+    guarded, other = b.guard(lambda: unbegun), b.guard(lambda: 0)
+    assert [other() for _ in range(3)] == [0, 0, 0]
+    with pytest.raises(ConfigurationError, match="handed back an awaitable"):
+        guarded()
+    unbegun.close()
+    (op,) = b.guard.declared()
+    before = op.slots[op.base]
+    assert [b.guard.call(int) for _ in range(3)] == [0, 0, 0]
+    assert op.slots[op.base] - before == 3
