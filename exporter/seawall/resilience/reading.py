@@ -42,7 +42,7 @@ class Counted:
 def read(guard: Guard) -> tuple[list[float], int]:
     """Every number of the guard as of now, by its ledger's layout, and the version of the counters in it.
 
-    The list is that of the version: what time moves is written into it by the next reader of the same version.
+    The list is that of the version: what time moves is written into it by its next reader.
     """
     at = guard.ledger.layout.first
     with guard.lock:
