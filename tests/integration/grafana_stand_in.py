@@ -44,6 +44,8 @@ class Grafana:
     sub_path: str = ""
     titles_are_unique: bool = True
     raises_schema_to: int = 0
+    #: What its schema has against our dashboards, where it is asked to be strict.
+    schema_problem: str = ""
     permissions: frozenset[str] = EVERYTHING
     folders: dict[str, Json] = field(default_factory=dict)
     boards: dict[str, Held] = field(default_factory=dict)
@@ -171,6 +173,8 @@ class Grafana:
                 raise Refused(400, "the name of the object does not match that of the address")
         if kind == "folders":
             return self._folder_resources(method, name, query, body)
+        if method != "GET" and self.schema_problem and query.get("fieldValidation") != ["Ignore"]:
+            raise Refused(422, self.schema_problem)
         return self._board_resources(method, name, body, metadata)
 
     def _folder_resources(

@@ -267,6 +267,13 @@ def test_the_api_is_what_there_is_or_what_was_asked_for(
         assert f"POST {used}" in grafana.asked
 
 
+def test_a_grafana_with_another_schema_takes_them(here: Path, bring: Command) -> None:
+    with running(Grafana(schema_problem="spec.panels.0: field not allowed")) as grafana:
+        bring(grafana)
+        grafana.boards[OVERVIEW].content["panels"] = []
+        assert f"updated    {OVERVIEW}" in bring(grafana)
+
+
 def test_an_api_that_is_not_there(here: Path, bring: Command) -> None:
     with running(Grafana(apps=())) as grafana:
         assert "allowed: --api classic" in bring(grafana, "--api", "apps", code=2)

@@ -26,6 +26,8 @@ VERSIONS = ("v1", "v1beta1")
 IN_FOLDER = "grafana.app/folder"
 NOTE = "grafana.app/message"
 MANAGED_BY = "grafana.app/managedBy"
+#: Strict, which is what it is without this, refuses what a Grafana older or newer than the schema has not.
+LENIENT = {"fieldValidation": "Ignore"}
 PAGE = 500
 PAGES = 100
 
@@ -98,7 +100,7 @@ class Apps:
 
     def _stored(self, method: str, path: str, board: Board, needs: str, body: dict[str, Any]) -> None:
         codes = (400, 404, 409, 412, 422)
-        answer = self._ask(method, path, needs=needs, expect=codes, body=body)
+        answer = self._ask(method, path, needs=needs, expect=codes, body=body, params=LENIENT)
         if method == "PUT" and answer.status in (409, 412):
             raise ImportProblem(
                 f"{board.uid} was changed by somebody else just now (HTTP {answer.status}); import again"
