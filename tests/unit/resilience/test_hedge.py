@@ -13,6 +13,7 @@ from seawall.resilience import (
     ConfigurationError,
     Guard,
     Hedge,
+    RateLimit,
     Registry,
     Retry,
     Timeout,
@@ -176,3 +177,9 @@ def test_copies_are_given_what_the_first_was_given() -> None:
 
     assert b.clock.run(b.guard.acall(answer, 1, two=2)) == "answer"
     assert given == 3 * [((1,), {"two": 2})]
+
+
+def test_a_permit_that_comes_soon_is_not_waited_for() -> None:
+    b = Raced(rate_limit=RateLimit(rate=2, burst=1), hedge=Hedge(delay=0.25))
+    assert b.race((1, "first")) == "first"
+    assert b.hedges() == {"refused": 1}

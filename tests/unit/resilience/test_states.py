@@ -247,7 +247,8 @@ def test_the_mean_is_that_of_the_attempts_since_it_was_learnt_before() -> None:
     b(lambda: b.clock.advance(4.0), times=3)
     accounts.learn_mean()
     assert accounts.mean_attempt == 4.0
-    b(lambda: b.clock.advance(0.25), times=2)
+    b(lambda: 1)
+    b(lambda: b.clock.advance(0.5))
     for _ in range(2):
         accounts.learn_mean()
         assert accounts.mean_attempt == 0.25
