@@ -248,10 +248,11 @@ def test_the_mean_is_that_of_the_attempts_since_it_was_learnt_before() -> None:
     accounts.learn_mean()
     assert accounts.mean_attempt == 4.0
     b(lambda: 1)
-    b(lambda: b.clock.advance(0.5))
+    for seconds in (0.5, 0.25):
+        b(lambda: b.clock.advance(seconds))  # noqa: B023 - it is called at once
     for _ in range(2):
         accounts.learn_mean()
-        assert accounts.mean_attempt == 0.25
+        assert accounts.mean_attempt == 0.375
 
 
 def test_what_calls_that_were_turned_away_would_have_waited() -> None:
