@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from tests.unit.resilience.bench import Bench, fails
@@ -10,8 +11,10 @@ from seawall.resilience import (
     Breaker,
     BreakerOpen,
     Bulkhead,
+    Coalesce,
     Guard,
     Pipeline,
+    RateLimit,
     Registry,
     Retry,
     RetryThrottle,
@@ -161,6 +164,35 @@ def test_what_a_rejected_call_avoids_is_learnt_when_it_opens(bench: Callable[...
         b.clock.advance(0.5)
         raise ConnectionError
 
+    b(lambda: "answer", times=2)
     b(body)
     assert isinstance(b(lambda: "answer"), BreakerOpen)
-    assert b.count("avoided_seconds") == 0.5
+    assert b.count("avoided_seconds") == 0.25
+
+
+def test_the_lane_is_shut_under_a_window_of_calls_and_while_places_are_owed() -> None:
+    sliding = RateLimit(rate=9, burst=9, kind="sliding_window")
+    guard = Guard("bank", rate_limit=sliding, registry=Registry("t"))
+    assert [(op.lane, op.open_lane) for op in guard.declared()] == [(0, 0)]
+    b = Bench("sync", bulkhead=Bulkhead(limit=2))
+    with b.guard, b.guard:
+        b.guard.reconfigure(bulkhead=Bulkhead(limit=1))
+        assert [(op.lane, op.open_lane) for op in b.guard.declared()] == [(0, 0)]
+
+
+def test_functions_share_nothing_with_each_other() -> None:
+    b = Bench("async", coalesce=Coalesce())
+
+    async def one() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    async def two() -> int:
+        await asyncio.sleep(0)
+        return 2
+
+    async def main() -> list[int]:
+        return await asyncio.gather(b.guard(one)(), b.guard(two)(), b.guard(one)())
+
+    assert b.clock.run(main()) == [1, 2, 1]
+    assert b.count("coalesced_calls", "default") == 1
