@@ -59,24 +59,33 @@ def run(machine: type[RuleBasedStateMachine], steps: int, with_seed: int) -> tup
         try:
             seeded = seed(with_seed + done)(Counted)
             run_state_machine_as_test(seeded, settings=enough)
-        except AssertionError as error:
-            return done, str(error).partition("\n")[0] or type(error).__name__
+        except Exception as error:
+            return done, f"{type(error).__name__}: {error}".partition("\n")[0][:120]
     return done, ""
+
+
+def _kept_rows() -> dict[str, str]:
+    lines = REPORT.read_text().splitlines() if REPORT.exists() else []
+    return {line.split("|")[1].strip(): line for line in lines if "Machine |" in line}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("machines", nargs="*", help="some of them; the report keeps the rows of the others")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--write", action="store_true", help=f"keep the report in {REPORT.relative_to(ROOT)}")
     arguments = parser.parse_args()
-    rows, diverged = [], 0
+    rows, diverged = _kept_rows(), 0
     for machine in machines():
+        if arguments.machines and machine.__name__ not in arguments.machines:
+            continue
         began = time.perf_counter()
         done, what = run(machine, arguments.steps, arguments.seed)
         diverged += bool(what)
-        rows.append(f"| {machine.__name__} | {done:,} | {what or 0} | {time.perf_counter() - began:.0f} |")
-        print(rows[-1], flush=True)
+        seconds = time.perf_counter() - began
+        rows[machine.__name__] = f"| {machine.__name__} | {done:,} | {what or 0} | {seconds:.0f} |"
+        print(rows[machine.__name__], flush=True)
     report = "\n".join(
         [
             "# Property machines at length",
@@ -86,7 +95,7 @@ def main() -> int:
             "",
             "| machine | steps | divergences | seconds |",
             "|---|--:|--:|--:|",
-            *rows,
+            *(rows[machine.__name__] for machine in machines() if machine.__name__ in rows),
             "",
         ]
     )

@@ -115,7 +115,7 @@ class ProcessesMachine(RuleBasedStateMachine):
     def scrape(self, scraper: Scraper) -> None:
         totals = scraper.scrape()
         lost = {key: by for key, by in fallen(self.seen[scraper], totals).items() if _lasting(key)}
-        assert lost == {}
+        assert lost == {}, lost
         self.seen[scraper] = totals
         if any(name == "seawall_calls_total" for name, _ in totals):
             for outcome, number in self.calls.items():

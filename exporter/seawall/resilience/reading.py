@@ -54,10 +54,12 @@ def read(guard: Guard) -> tuple[list[float], int]:
         breaker = guard.breaker
         if breaker is not None:
             state, spent = at["breaker_state"], at["breaker_state_seconds"]
-            seconds = breaker.state_seconds(now)
-            out[state : state + len(seconds)] = ZEROS
-            out[state + BREAKER_STATES.index(breaker.state)] = 1
-            out[spent : spent + len(seconds)] = seconds.values()
+            index = BREAKER_STATES.index(breaker.state)
+            if out[state + index] != 1 or sum(out[state : state + len(BREAKER_STATES)]) != 1:
+                out[state : state + len(BREAKER_STATES)] = ZEROS
+                out[state + index] = 1
+                out[spent : spent + len(BREAKER_STATES)] = breaker.seconds.values()
+            out[spent + index] = breaker.seconds[breaker.state] + max(0.0, now - breaker.entered_at)
             failure, slow, calls = breaker.ratios(now, counted.successes)
             out[at["breaker_failure_ratio"]] = failure
             out[at["breaker_slow_ratio"]] = slow

@@ -77,8 +77,11 @@ class RetryBudgetState:
 
     def remaining_ratio(self) -> float:
         """What is left, in [0, 1] of what is allowed; 1 when nothing is allowed and nothing was spent."""
+        spent = self._spent()
+        if not spent:
+            return 1.0
         allowed = self._allowed()
-        return max(0.0, min(1.0, 1 - self._spent() / allowed)) if allowed else 1.0 - bool(self._spent())
+        return max(0.0, 1 - spent / allowed) if allowed else 0.0
 
     def reconfigure(self, settings: RetryBudget) -> None:
         """Other settings; the calls and retries that were counted stay."""

@@ -31,8 +31,10 @@ class _Lines:
     """One guard's lines of one series: a template, and the numbers of the guard that fill it."""
 
     template: str
+    slots: tuple[int, ...]
     pick: Callable[[Sequence[object]], Sequence[object]]
     live: bool
+    clockwork: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,17 @@ class _Share:
     chunk: _Chunk
     pieces: tuple[_Piece, ...]
     live: tuple[_Piece, ...]
+    clockwork: tuple[_Piece, ...]
+    pick_calm: Callable[[Sequence[object]], Sequence[object]]
     seen: object = None
+    calm: object = None
 
     def write(self, view: View, page: list[bytes], openmetrics: bool) -> None:
         """Write anew what has changed; while no counter has, only what time moves can have."""
         seen = (view.version, view.exemplars) if openmetrics else view.version
-        pieces = self.live
         numbers: Sequence[object] = view.reading
+        calm = self.pick_calm(numbers)
+        pieces = self.clockwork if calm == self.calm else self.live
         if seen != self.seen:
             pieces = self.pieces
             numbers = _numbers(view, _finite(view.reading), self.chunk, openmetrics)
@@ -83,7 +89,15 @@ class _Share:
                 piece.written = values
         # What was written is noted after it: a signal handler that renders in between has written newer
         # lines, some of which were undone just now.
-        self.seen = seen
+        self.seen, self.calm = seen, calm
+
+
+def _share(chunk: _Chunk, pieces: Sequence[_Piece]) -> _Share:
+    """``clockwork``: what every second moves; ``calm``: what else is live, and stays while nobody calls."""
+    live = [piece for piece in pieces if piece.lines.live]
+    clockwork = [piece for piece in live if piece.lines.clockwork]
+    calm = [slot for piece in live if not piece.lines.clockwork for slot in piece.lines.slots]
+    return _Share(chunk, tuple(pieces), tuple(live), tuple(clockwork), _picker(calm))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +175,13 @@ def _cut(view: View, key: object) -> _Chunk:
         used += [view.layout.size + len(counts), end + 1]
         counts.append(end)
     lines = {
-        series.name: _Lines("".join(texts[series.name]), _picker(slots[series.name]), series.field in LIVE)
+        series.name: _Lines(
+            "".join(texts[series.name]),
+            tuple(slots[series.name]),
+            _picker(slots[series.name]),
+            series.field in LIVE,
+            series is catalog.BREAKER_STATE_SECONDS,
+        )
         for series in _COUNTED
         if series.name in texts
     }
@@ -197,14 +217,13 @@ def _build(
         chunks,
         rows,
         pieces,
-        tuple(
-            _Share(chunk, tuple(share), tuple(piece for piece in share if piece.lines.live))
-            for chunk, share in zip(chunks, shares, strict=True)
-        ),
+        tuple(_share(chunk, share) for chunk, share in zip(chunks, shares, strict=True)),
     )
 
 
 def _picker(indices: Sequence[int]) -> Callable[[Sequence[object]], Sequence[object]]:
+    if not indices:
+        return itemgetter(slice(0, 0))
     first, last = indices[0], indices[-1]
     if list(indices) == list(range(first, last + 1)):
         return itemgetter(slice(first, last + 1))

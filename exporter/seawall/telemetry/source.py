@@ -43,6 +43,8 @@ class Source:
         self.dropped = dropped if dropped is not None else Dropped()
         self.identity = identity_rows(service)
         self._rows: dict[str, tuple[tuple[object, ...], tuple[Row, ...]]] = {}
+        #: By name: the view made last. It is handed out again while nothing but time has moved.
+        self._last: dict[str, View] = {}
 
     def views(self) -> list[View]:
         """The guards, by name, as they are now."""
@@ -55,6 +57,7 @@ class Source:
         if len(self._rows) > len(views):
             present = {view.name for view in views}
             self._rows = {name: kept for name, kept in self._rows.items() if name in present}
+            self._last = {name: kept for name, kept in self._last.items() if name in present}
         return views
 
     def own(self) -> tuple[Row, ...]:
@@ -65,7 +68,11 @@ class Source:
         ledger = guard.ledger
         names = tuple(ledger.error_names)
         reading, version = guard.read_versioned()
-        return View(
+        rows, kept = self._policy_rows(guard), self._last.get(guard.name)
+        same = kept is not None and kept.reading is reading and kept.rows is rows
+        if kept is not None and same and (kept.error_names, kept.exemplars) == (names, ledger.exemplars):
+            return kept
+        view = self._last[guard.name] = View(
             guard=guard,
             name=guard.name,
             layout=ledger.layout,
@@ -73,8 +80,9 @@ class Source:
             version=version,
             error_names=names,
             exemplars=dict(ledger.exemplars),
-            rows=self._policy_rows(guard),
+            rows=rows,
         )
+        return view
 
     def _policy_rows(self, guard: Guard) -> tuple[Row, ...]:
         """Rows of the settings, described anew only when a policy was replaced."""
