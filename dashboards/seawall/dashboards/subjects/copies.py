@@ -19,9 +19,7 @@ def hedges(ask: Ask, options: Options) -> TimeSeries:
             "started for want of a place, a permit or budget. When nearly all are lost: the delay is too "
             "short, and the dependency works twice for nothing. When many are refused: it is busy already."
         ),
-        queries=(
-            Query(expr=ask.total(catalog.HEDGES, by=("outcome",)).above(0), legend="{{outcome}}"),
-        ),
+        queries=(Query(expr=ask.total(catalog.HEDGES, by=("outcome",)).above(0), legend="{{outcome}}"),),
         unit="reqps",
         minimum=0.0,
         stacked=True,
