@@ -12,7 +12,7 @@ DEMO_ARGS ?= $(ARGS)
 .PHONY: help env servers servers-demo demo test lint format types unit bench campaign campaign-connections campaign-kill campaign-outage mutation generate check-generated clean
 
 help:  ## This list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 env: .venv/.ready  ## .venv with everything the other targets need
 
