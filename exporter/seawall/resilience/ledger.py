@@ -78,7 +78,8 @@ class Layout:
     """The slots of one guard, fixed when the guard is built. ``width`` counts slots with the lanes behind.
 
     ``first``: the first slot of each field. A field's slots follow each other, its label values in order.
-    ``spec``: the arguments of :func:`layout_of` that make it.
+    ``histograms``: the buckets of each, without its sum. ``spec``: the arguments that :func:`layout_of` makes
+    it of.
     """
 
     __slots__ = (
@@ -87,6 +88,7 @@ class Layout:
         "bounds",
         "entries",
         "first",
+        "histograms",
         "lanes",
         "retries",
         "size",
@@ -121,6 +123,7 @@ class Layout:
         self.size = offset
         self._by_key = {(e.field.name, *e.labels): e for e in entries}
         self.first = {e.field.name: e.offset for e in reversed(entries)}
+        self.histograms = tuple([slice(e.offset, e.offset + len(e.bounds) + 1) for e in entries if e.bounds])
         lanes: dict[str, Lane] = {}
         for operation in operations:
             ones = [self.at("calls", operation, "success"), self.at("attempts", operation, "success")]
@@ -232,8 +235,9 @@ def merge(layout: Layout, raw: Sequence[float]) -> list[float]:
         total = sum(counts[:-1])
         if total:
             for i, n in enumerate(counts):
-                out[lane.call_duration + i] += n
-                out[lane.attempt_duration + i] += n
+                if n:
+                    out[lane.call_duration + i] += n
+                    out[lane.attempt_duration + i] += n
             for slot in lane.ones:
                 out[slot] += total
         for slot in lane.refused_ones:
@@ -244,8 +248,8 @@ def merge(layout: Layout, raw: Sequence[float]) -> list[float]:
 def fold(layout: Layout, raw: Sequence[float]) -> list[float]:
     """What a scrape reports, from a copy of the raw block: lanes added in, buckets made cumulative."""
     out = merge(layout, raw)
-    for entry in layout.entries:
-        if entry.bounds:
-            end = entry.offset + len(entry.bounds) + 1
-            out[entry.offset : end] = accumulate(out[entry.offset : end])
+    for buckets in layout.histograms:
+        counts = out[buckets]
+        if any(counts):
+            out[buckets] = accumulate(counts)
     return out

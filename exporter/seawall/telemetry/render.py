@@ -28,9 +28,13 @@ _CONSTANT = tuple(series for series in catalog.SERIES if not series.field and se
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """One guard's lines of one series: a template, and the numbers of the guard that fill it."""
+    """One guard's lines of one series, and the numbers of the guard that fill them.
+
+    ``template`` takes texts too; ``numeric`` takes numbers only, and is filled in two thirds of the time.
+    """
 
     template: str
+    numeric: bytes
     slots: tuple[int, ...]
     pick: Callable[[Sequence[object]], Sequence[object]]
     live: bool
@@ -76,6 +80,7 @@ class _Share:
         """Write anew what has changed; while no counter has, only what time moves can have."""
         seen = (view.version, view.exemplars) if openmetrics else view.version
         numbers: Sequence[object] = view.reading
+        texts = openmetrics and bool(view.exemplars)
         calm = self.pick_calm(numbers)
         pieces = self.clockwork if calm == self.calm else self.live
         if seen != self.seen:
@@ -85,7 +90,9 @@ class _Share:
             lines = piece.lines
             values = lines.pick(numbers)
             if values != piece.written:
-                page[piece.place] = _encoded(lines.template % tuple(values))
+                page[piece.place] = (
+                    _encoded(lines.template % tuple(values)) if texts else lines.numeric % tuple(values)
+                )
                 piece.written = values
         # What was written is noted after it: a signal handler that renders in between has written newer
         # lines, some of which were undone just now.
@@ -176,7 +183,8 @@ def _cut(view: View, key: object) -> _Chunk:
         counts.append(end)
     lines = {
         series.name: _Lines(
-            "".join(texts[series.name]),
+            "".join(texts[series.name]) % (("%s",) * len(slots[series.name])),
+            _encoded("".join(texts[series.name]) % (("%a",) * len(slots[series.name]))),
             tuple(slots[series.name]),
             _picker(slots[series.name]),
             series.field in LIVE,
@@ -189,7 +197,8 @@ def _cut(view: View, key: object) -> _Chunk:
 
 
 def _line(name: str, labels: Sequence[str], values: Sequence[str]) -> str:
-    return labelled(name, labels, values).replace("%", "%%") + " %s\n"
+    # Filled twice: with the place of a number, which may have text beside it or not, and with the number.
+    return labelled(name, labels, values).replace("%", "%%%%") + " %s\n"
 
 
 def _build(
