@@ -34,7 +34,7 @@ _ACROSS = {"max": "the largest", "min": "the smallest", "worst": "the worst", "s
 
 def document() -> str:
     """The whole reference, as Markdown."""
-    return "\n".join([*_head(), *_series(), *_traces(), *_logs(), *_losses(), ""])
+    return "\n".join([*_head(), *_series(), *_formats(), *_traces(), *_logs(), *_losses(), ""])
 
 
 def _head() -> Iterator[str]:
@@ -93,6 +93,22 @@ def _series() -> Iterator[str]:
     yield from _table(
         ("series", "of all processes"),
         ((f"`{s.name}`", _ACROSS[FIELDS_BY_NAME[s.field].across]) for s in gauges),
+    )
+
+
+def _formats() -> Iterator[str]:
+    yield from (
+        "",
+        "## Formats",
+        "",
+        "`/metrics` speaks text 0.0.4 and OpenMetrics 1.0, whichever the scraper prefers, and gzip when it is"
+        " asked to. Exemplars come with OpenMetrics.",
+        "",
+        "- No `_created` series: OpenMetrics leaves them optional, they double the counters' lines, and every"
+        " counter is there at 0 before its first increment.",
+        "- No native histograms: Prometheus takes them over its protobuf format alone, which prometheus_client"
+        " (0.26) does not write; and their buckets would cost every call a logarithm, where the fixed ones"
+        " cost a comparison.",
     )
 
 
