@@ -107,8 +107,8 @@ def _formats() -> Iterator[str]:
         "- No `_created` series: OpenMetrics leaves them optional, they double the counters' lines, and every"
         " counter is there at 0 before its first increment.",
         "- No native histograms: Prometheus takes them over its protobuf format only, which"
-        " prometheus_client (0.26) does not write; and their buckets would cost every call a logarithm, where the fixed ones"
-        " cost a comparison.",
+        " prometheus_client (0.26) does not write; and their buckets would cost every call a logarithm,"
+        " where the fixed ones cost a comparison.",
     )
 
 
