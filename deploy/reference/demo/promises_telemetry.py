@@ -12,7 +12,7 @@ from reference.demo.queries import Query, dashboard_queries, rule_queries, run
 from reference.guards import registry
 from seawall.telemetry import catalog
 
-LOOKED_FOR = "drift or errors of listeners"
+LOOKED_FOR = "drift, metrics_only or errors of listeners"
 
 
 def followed(evidence: Evidence) -> Promise:
