@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hypothesis.strategies as st
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from seawall.resilience import Breaker, Guard, Registry
 from seawall.testing import ManualClock
@@ -15,6 +15,7 @@ STEPS = st.lists(
 
 
 @settings(max_examples=200, deadline=None)
+@example([(0.4, True), (0.0, True), (0.9, True), (9.9, False)])
 @given(STEPS)
 def test_window_holds_the_last_seconds(steps: list[tuple[float, bool]]) -> None:
     clock = ManualClock()

@@ -93,7 +93,8 @@ class Machinery(Guarding):
                 op.sampling = True
                 op.expiries = op.expiries.still_open()
             if self.breaker is not None:
-                self.breaker.deciding.window.pass_time(now, self.accounts.lane_successes())
+                successes, until = self.accounts.lane_successes(), now + self._slice
+                self.breaker.deciding.window.pass_time(now, successes, until)
             if self.bulkhead is not None:
                 self.bulkhead.trim()
             self.shift_lanes()

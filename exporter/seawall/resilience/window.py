@@ -41,15 +41,18 @@ class Window:
         elif slow:
             self.slow.append(self._number(lane))
 
-    def pass_time(self, now: float, lane: float) -> None:
-        """Mark how far the numbers are by now. Due before each result, and every tenth of ``seconds``."""
+    def pass_time(self, now: float, lane: float, lane_until: float = 0.0) -> None:
+        """Mark how far the numbers are by now. Due before each result, and every tenth of ``seconds``.
+
+        lane_until: the lane counts until then, a step from now at most, before this is called again.
+        """
         if self.seconds is None:
             return
         marks, step = self._marks, self.seconds / MARKS
-        if not marks or now - marks[-1][0] >= step:
+        if not marks or now - marks[-1][0] >= step or lane_until - marks[-1][0] > step:
             number = self._number(lane)
             if marks and marks[-1][0] + step < now:
-                # The lane is open for one step only: what it counted since the last mark was there by then.
+                # No later did the lane count what it counted since the last mark.
                 marks.append((marks[-1][0] + step, number))
             marks.append((now, number))
         while len(marks) > 1 and marks[1][0] <= now - self.seconds:
