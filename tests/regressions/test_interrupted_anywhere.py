@@ -15,7 +15,9 @@ from types import FrameType
 from typing import Any
 
 import pytest
+import trio
 
+from seawall.integrations.trio import call
 from seawall.resilience import Breaker, Bulkhead, Guard, RateLimit, Registry, Retry, Timeout
 from seawall.testing import ManualClock
 
@@ -27,6 +29,7 @@ pytestmark = [
 
 SLOW = RateLimit(rate=1e6, burst=1000, kind="sliding_window")
 MOST = 2000
+OURS = ("/seawall/resilience/", "/seawall/integrations/trio")
 #: The edges of a ``with`` statement: between them and the first line of these stands no code of ours.
 BEYOND_US = {("return", "Guard.__enter__"), ("call", "Guard.__exit__"), ("call", "Blocks.leave")}
 SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
@@ -55,7 +58,7 @@ def interrupted(body: Callable[[], object], at: int) -> bool:
         yields = kind == "return" and frame.f_code.co_flags & SUSPENDS
         if (kind, frame.f_code.co_qualname) in BEYOND_US:
             return
-        if "/seawall/resilience/" in frame.f_code.co_filename and not yields:
+        if any(part in frame.f_code.co_filename for part in OURS) and not yields:
             seen += 1
             if seen == at:
                 sys.setprofile(None)
@@ -136,6 +139,17 @@ def test_a_coroutine(function: Callable[[], Any]) -> None:
         clock = ManualClock()
         guard = guarded(clock, retry=Retry(attempts=2))
         done = not interrupted(lambda: clock.run(guard.acall(function)), at)  # noqa: B023
+        assert free(guard), at
+        if done:
+            return
+    pytest.fail("never ran through")
+
+
+@pytest.mark.parametrize("function", [aint, afails])
+def test_a_coroutine_of_trio(function: Callable[[], Any]) -> None:
+    for at in range(1, MOST):
+        guard = guarded(ManualClock(), retry=Retry(attempts=2, base_delay=0))
+        done = not interrupted(lambda: trio.run(call, guard, function), at)  # noqa: B023
         assert free(guard), at
         if done:
             return

@@ -115,6 +115,10 @@ async def _drive(
             kind, limit, what = travel.send(answer)
     except StopIteration as end:
         answer = end.value
+    except BaseException:
+        # An interrupt between two steps: what is taken goes back now, not when all this is collected.
+        travel.close()
+        raise
     ok, value = answer
     if ok:
         return value
