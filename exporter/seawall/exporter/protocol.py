@@ -64,7 +64,7 @@ class TimedProtocol(H11Protocol):
             return self._unread_since is not None and self.loop.time() - self._unread_since > _SLOW_AFTER
         return self.phase != "idle"
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         # So that `resume_writing` means: nothing is left to write.
         transport.set_write_buffer_limits(high=1, low=0)

@@ -134,6 +134,7 @@ def _full(op: Operation, function: Callable[..., Any], slow_after: float) -> Cal
         try:
             took = clock() - began
         finally:
+            # `inside`: there are permits. Not `asked`: there is an answer. No type checker follows that.
             if inside and (asked or type(answer[1]) is not IndexError):  # type: ignore[index]
                 permits.append(None)  # type: ignore[union-attr]
                 if waiters:
@@ -225,6 +226,7 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
             # What matters most first: after each call an interrupt may take the rest away.
             if deadline is not None:
                 deadline[AT] = inf
+            # `inside`: there are permits. Not `asked`: there is an answer. No type checker follows that.
             if inside and (asked or type(answer[1]) is not IndexError):  # type: ignore[index]
                 permits.append(None)  # type: ignore[union-attr]
                 if waiters:

@@ -32,15 +32,16 @@ def journeyed(
     """
     workers = op.guard.workers
     call: Journey
+    asked = function
     if workers is None:
         call = Journey(op, function, args, kwargs)
     else:
-        call = OnThreads(op, function, args, kwargs)
+        call = asked = OnThreads(op, function, args, kwargs)
         call.workers = workers
         call.places = None
     if before is not None:
         call.started, call.given, call.watch = before.started, before.given, before.watch
-    return drive(op.guard, call.run(), function if workers is None else call, args, kwargs)  # type: ignore[arg-type]
+    return drive(op.guard, call.run(), asked, args, kwargs)
 
 
 class OnThreads(Journey):
