@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from random import random
 
 from seawall.resilience.breaker import ON, Breaker
@@ -51,6 +52,7 @@ class BreakerState:
     state: str = CLOSED
     epoch: int = 1
     entered_at: float = 0.0
+    reported_at: float = -inf
     open_until: float = 0.0
     last_change: Change | None = None
     why_opened: Change | None = None
@@ -190,10 +192,12 @@ class BreakerState:
             return 0.0, 0.0, 0
         return len(self.window.failures) / calls, len(self.window.slow) / calls, calls
 
-    def state_seconds(self, now: float) -> dict[str, float]:
-        seconds = dict(self.seconds)
-        seconds[self.state] += max(0.0, now - self.entered_at)
-        return seconds
+    def spent(self, now: float) -> float:
+        """Seconds in the state that it is in, as is reported at ``now``: a transition that was timed before
+        and comes later takes nothing back.
+        """
+        self.reported_at = now
+        return self.seconds[self.state] + max(0.0, now - self.entered_at)
 
     def _cast_shadow(self, now: float, lane: float) -> None:
         if self.state == METRICS_ONLY:
@@ -275,9 +279,10 @@ class BreakerState:
             recovery=recovery,
             false_open=false_open,
         )
-        self.seconds[self.state] += max(0.0, now - self.entered_at)
+        left = max(now, self.reported_at)
+        self.seconds[self.state] += max(0.0, left - self.entered_at)
         self.state = to
-        self.entered_at = now
+        self.entered_at = left
         self.epoch += 1
         self.probes_out = self._probes_good = 0
         self._probes_bad = []

@@ -59,7 +59,7 @@ def read(guard: Guard) -> tuple[list[float], int]:
                 out[state : state + len(BREAKER_STATES)] = ZEROS
                 out[state + index] = 1
                 out[spent : spent + len(BREAKER_STATES)] = breaker.seconds.values()
-            out[spent + index] = breaker.seconds[breaker.state] + max(0.0, now - breaker.entered_at)
+            out[spent + index] = breaker.spent(now)
             failure, slow, calls = breaker.ratios(now, counted.successes)
             out[at["breaker_failure_ratio"]] = failure
             out[at["breaker_slow_ratio"]] = slow

@@ -162,9 +162,9 @@ def test_a_round_without_an_answer_counts_as_failed_and_the_caller_finds_it_open
     assert state.admit(31.9) == ("open", None)
     assert state.admit(32.0) == ("", Change("open", "half_open", "open_for elapsed", 32.0))
     spent = {"closed": 5.0, "open": 20.0, "half_open": 8.0}
-    assert state.state_seconds(33.0) == dict.fromkeys(BREAKER_STATES, 0.0) | spent
+    assert state.seconds | {state.state: state.spent(33.0)} == dict.fromkeys(BREAKER_STATES, 0.0) | spent
     # A clock that goes back takes nothing away.
-    assert state.state_seconds(30.0)["half_open"] == 7.0
+    assert state.spent(30.0) == 7.0
 
 
 def test_time_open_grows_within_its_bound_until_it_closes() -> None:
@@ -250,10 +250,23 @@ def test_the_lane_is_open_while_no_success_can_open_it() -> None:
 
 def test_time_in_a_state_is_counted_to_the_fraction_and_never_backwards() -> None:
     state = BreakerState(ONE)
-    assert state.state_seconds(0.25)["closed"] == 0.25
+    assert state.spent(0.25) == 0.25
     state.force("disabled", "why", 0.5, 0)
     state.force("closed", "why", 0.25, 0)
-    assert state.state_seconds(0.5) == dict.fromkeys(BREAKER_STATES, 0.0) | {"closed": 0.75}
+    assert state.seconds | {state.state: state.spent(0.5)} == dict.fromkeys(BREAKER_STATES, 0.0) | {
+        "closed": 0.75
+    }
+
+
+def test_a_transition_takes_nothing_back_of_the_time_that_a_page_has_shown() -> None:
+    """A caller took the time, a page was made, and then the caller's failure opened the breaker."""
+    state = BreakerState(ONE)
+    assert state.spent(1.5) == 1.5
+    state.force("disabled", "why", 1.0, 0)
+    assert (state.seconds["closed"], state.entered_at) == (1.5, 1.5)
+    assert state.spent(2.0) == 0.5
+    state.force("closed", "why", 3.0, 0)
+    assert (state.seconds["disabled"], state.entered_at) == (1.5, 3.0)
 
 
 def test_too_few_slow_calls_open_nothing() -> None:

@@ -75,7 +75,7 @@ def test_the_mode_is_what_it_begins_as(mode: str) -> None:
     state = BreakerState(Breaker(mode=mode), entered_at=3.0)  # type: ignore[arg-type]
     assert (state.state, state.epoch, state.last_change) == (mode, 1, None)
     assert (state.shadow is not None) == (mode == "metrics_only")
-    assert state.state_seconds(5.0)[mode] == 2.0
+    assert state.spent(5.0) == 2.0
     if state.shadow is not None:
         assert state.shadow.entered_at == 3.0
 
