@@ -85,10 +85,11 @@ class ProcessesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.workers)
     @rule(which=st.integers(0, 5), content=GARBAGE)
     def kill_and_damage(self, which: int, content: bytes) -> None:
-        """Who has seen what it counted goes on with that, and so does then everybody."""
+        """Who finds it goes on with what it saw last, and so does then everybody: it is the same for all."""
+        worker = self.workers.pop(which % len(self.workers))
+        worker.sharing.stop()
         for scraper in self.scrapers:
             self.scrape(scraper)
-        worker = self.workers.pop(which % len(self.workers))
         worker.die()
         worker.path.write_bytes(content)
         self.scrape(self.scrapers[which % PAGES])

@@ -41,6 +41,15 @@ def test_what_was_counted_before_goes_along(tmp_path: Path) -> None:
     sharing.stop()
 
 
+def test_nothing_is_written_any_more_once_it_has_stopped(tmp_path: Path) -> None:
+    sharing = Sharing(Registry("shop"), tmp_path)
+    before = set(threading.enumerate())
+    sharing.start()
+    (publisher,) = set(threading.enumerate()) - before
+    sharing.stop()
+    assert not publisher.is_alive()
+
+
 def test_guards_that_come_and_go(tmp_path: Path) -> None:
     worker = Worker(tmp_path)
     scraper = Scraper(tmp_path)

@@ -51,6 +51,7 @@ class Sharing:
         self._lock = threading.RLock()
         self._running = False
         self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
         _made.add(self)
 
     @property
@@ -84,6 +85,9 @@ class Sharing:
             self._registry.unsubscribe(self._noted)
             self._registry.joined.discard(self._join)
             self._registry.left.discard(self._part)
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(INTERVAL)
         self.publish()
 
     def publish(self) -> None:
@@ -214,7 +218,8 @@ class Sharing:
                 self._seek_room()
                 self.publish()
 
-        threading.Thread(target=publish, name="seawall-processes", daemon=True).start()
+        self._thread = threading.Thread(target=publish, name="seawall-processes", daemon=True)
+        self._thread.start()
 
     def _seek_room(self) -> None:
         """Try again where there was none."""
