@@ -44,6 +44,11 @@ class Sums:
         return self.now[histogram, *labels][-2]
 
     def hold(self, *, calls: int, attempts: int, admitted: int) -> None:
+        """They add up, and no limit is passed. Arguments as of :meth:`add_up`."""
+        self.add_up(calls=calls, attempts=attempts, admitted=admitted)
+        self._nothing_out_of_bounds()
+
+    def add_up(self, *, calls: int, attempts: int, admitted: int) -> None:
         """``calls`` that ended, those of them ``admitted``, ``attempts``: times that their function ran."""
         self.look()
         assert self.total("calls") == calls
@@ -51,7 +56,6 @@ class Sums:
         assert self.total("retries") == attempts - admitted
         self._histograms()
         self._what_follows()
-        self._nothing_out_of_bounds()
         if self.guard.breaker is not None:
             self._breaker()
         self._never_less()
@@ -77,6 +81,8 @@ class Sums:
 
     def _nothing_out_of_bounds(self) -> None:
         guard = self.guard
+        if guard.breaker is not None:
+            assert 0 <= guard.breaker.probes_out <= guard.breaker.settings.half_open_permits
         if guard.bulkhead is not None:
             assert 0 <= self.total("bulkhead_in_flight") <= guard.bulkhead.settings.limit
             assert 0 <= self.total("bulkhead_queued") <= guard.bulkhead.settings.max_queue
@@ -88,7 +94,6 @@ class Sums:
     def _breaker(self) -> None:
         breaker = self.guard.breaker
         assert breaker is not None
-        assert 0 <= breaker.probes_out <= breaker.settings.half_open_permits
         began = "closed" if breaker.settings.mode == "on" else breaker.settings.mode
         for state in BREAKER_STATES:
             here = self.now["breaker_state", state][0]

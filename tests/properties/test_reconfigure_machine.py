@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.properties.adds_up import Sums
 
 from seawall.resilience import (
     Breaker,
@@ -43,10 +44,12 @@ class ReconfigureMachine(RuleBasedStateMachine):
         )
         self.call = self.guard(self.body)
         self.inside: list[Context] = []
-        self.calls = 0
+        self.calls = self.asked = self.admitted = 0
         self.limit = 3
+        self.sums = Sums(self.guard)
 
     def body(self, good: bool) -> None:
+        self.asked += 1
         assert self.guard.bulkhead is not None
         assert self.guard.bulkhead.in_flight == len(self.inside) + 1
         if not good:
@@ -56,11 +59,13 @@ class ReconfigureMachine(RuleBasedStateMachine):
     def calls_come(self, good: bool, times: int) -> None:
         for _ in range(times):
             self.calls += 1
-            full = len(self.inside) >= self.limit
+            full, before = len(self.inside) >= self.limit, self.asked
             try:
                 self.call(good)
             except (ConnectionError, Rejected):
                 continue
+            finally:
+                self.admitted += self.asked > before
             assert not full
 
     @rule()
@@ -73,6 +78,8 @@ class ReconfigureMachine(RuleBasedStateMachine):
         except Rejected:
             return
         assert not full
+        self.asked += 1
+        self.admitted += 1
         self.inside.append(context)
 
     @precondition(lambda self: self.inside)
@@ -142,18 +149,14 @@ class ReconfigureMachine(RuleBasedStateMachine):
         assert state.in_flight == len(self.inside)
         assert 0 <= state.owed <= max(0, len(self.inside) - self.limit) + len(state.permits)
 
+    @precondition(lambda self: not self.sums.would_move)
     @invariant()
     def numbers_add_up(self) -> None:
-        reading, layout = self.guard.read(), self.guard.ledger.layout
-
-        def total(name: str) -> float:
-            return sum(reading[e.offset] for e in layout.entries if e.field.name == name)
-
-        assert total("calls") == self.calls - len(self.inside)
-        assert total("retries") <= total("attempts")
-        assert 0 <= total("retry_budget_remaining") <= 1
-        assert total("breaker_state") == 1
-        assert 0 <= reading[layout.at("breaker_failure_ratio")] <= 1
+        away = len(self.inside)
+        self.sums.add_up(calls=self.calls - away, attempts=self.asked - away, admitted=self.admitted - away)
+        assert self.sums.total("bulkhead_in_flight") == away
+        assert 0 <= self.sums.total("retry_budget_remaining") <= 1
+        assert 0 <= self.sums.total("breaker_failure_ratio") <= 1
 
     def teardown(self) -> None:
         while self.inside:
