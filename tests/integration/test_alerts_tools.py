@@ -28,7 +28,11 @@ from seawall.resilience import (
 pytestmark = pytest.mark.servers
 
 FAST = Options(scrape_interval=1.0, evaluation_interval=1.0, time_factor=1 / 60)
+FLEET = Options(
+    cluster_label="cluster", namespace_label="namespace", job_label="service", instance_label="pod"
+)
 TESTED = (
+    "boards",
     "breaker",
     "degraded_budgets",
     "failure_budgets",
@@ -102,17 +106,22 @@ def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rules_pass_every_lint(bundle: Path) -> None:
     rules = sorted((bundle / "prometheus" / "rules").iterdir())
     said = tool("promtool", "check", "rules", "--lint=all", "--lint-fatal", *rules)
-    assert said.count("SUCCESS") == len(rules) == 11
+    assert said.count("SUCCESS") == len(rules) == 12
 
 
 def test_the_configuration_is_accepted(bundle: Path) -> None:
     said = tool("promtool", "check", "config", bundle / "prometheus" / "prometheus.yml")
-    assert "11 rule files found" in said
+    assert "12 rule files found" in said
 
 
 @pytest.mark.parametrize("file", TESTED)
 def test_every_alert_fires_stays_quiet_and_recovers(bundle: Path, file: str) -> None:
     tool("promtool", "test", "rules", *generated_tests(bundle, file))
+
+
+def test_what_boards_ask_for_is_recorded_under_a_fleets_labels(tmp_path: Path) -> None:
+    folder = written(tmp_path, build(document(), FLEET))
+    tool("promtool", "test", "rules", *generated_tests(folder, "boards"))
 
 
 def test_no_file_of_tests_is_left_out(bundle: Path) -> None:
@@ -130,6 +139,14 @@ def test_no_file_of_tests_is_left_out(bundle: Path) -> None:
         ("watching", "> 0\n", "> 100\n"),
         ("watching", "== 0", "== 2"),
         ("watching", "for: 15m", "for: 3h"),
+        (
+            "boards",
+            "job_dependency_error:seawall_errors:rate5m\n        expr: sum",
+            "job_dependency_error:seawall_errors:rate5m\n        expr: max",
+        ),
+        ("boards", 'outcome!="cancelled"', 'outcome!="success"'),
+        ("boards", " offset 15s", " offset 30s"),
+        ("boards", 'state=~"half_open|open|forced_open"', 'state=~"half_open|forced_open"'),
     ],
 )
 def test_the_generated_tests_notice_a_changed_rule(tmp_path: Path, file: str, was: str, becomes: str) -> None:

@@ -19,7 +19,13 @@ from seawall.telemetry.catalog import SERIES
 SOURCE_ROOTS = ("exporter", "dashboards", "alerts")
 GENERATORS = ("dashboards", "alerts")
 # What each sub-package may import of the others. Generators see how things are named and what an error is.
-NAMING = ("telemetry.catalog", "telemetry.promql", "telemetry.promql_text", "resilience.errors")
+NAMING = (
+    "telemetry.catalog",
+    "telemetry.promql",
+    "telemetry.promql_text",
+    "telemetry.recorded",
+    "resilience.errors",
+)
 ALLOWED = {
     "resilience": (),
     "telemetry": ("resilience",),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from seawall.alerts.document import Document, GuardPolicy
-from seawall.alerts.model import Recording, Signal
+from seawall.alerts.model import Recording, Signal, recording
 from seawall.alerts.options import BASE_WINDOW, Options
 from seawall.telemetry import catalog
 from seawall.telemetry.catalog import Series
-from seawall.telemetry.promql import Expr, Matcher, Scope, count_by, equal, max_by, over_time, window
+from seawall.telemetry.promql import Expr, Matcher, Scope, equal, max_by, over_time, window
+from seawall.telemetry.recorded import Recordings, service_labels
 
 #: What alerts are kept apart by.
 BY = ("job", "dependency")
@@ -47,17 +48,25 @@ class Context:
         return Expr(f"{recording.name}{{{body}}}", recording.labels, selector=True)
 
     @cached_property
+    def kept(self) -> Recordings:
+        """What is recorded for boards, too."""
+        options = self.options
+        service = service_labels(options.cluster_label, options.namespace_label, options.job_label)
+        return Recordings(
+            scope=replace(self.scope, target_labels=(*service, options.instance_label)),
+            service_labels=service,
+            instance_label=options.instance_label,
+            window=options.rate_window,
+            interval=window(options.evaluation_interval),
+        )
+
+    @cached_property
     def policy_settings(self) -> Recording:
-        shown = self.scope.select(catalog.POLICY_SETTING)
-        labels = (*BY, "policy", "setting")
-        return Recording("job_dependency_policy_setting:seawall_policy_setting:max", max_by(shown, *labels))
+        return recording(self.kept.settings)
 
     @cached_property
     def criticalities(self) -> Recording:
-        shown = self.scope.select(catalog.POLICY_INFO)
-        return Recording(
-            "job_dependency_criticality:seawall_policy_info:count", count_by(shown, *BY, "criticality")
-        )
+        return recording(self.kept.criticalities)
 
     def setting(self, policy: str, name: str) -> Expr:
         """A number of each guard's policy, one series per dependency: the largest, while a deployment runs.

@@ -8,6 +8,7 @@ from typing import Literal
 
 from seawall.alerts.text import Text
 from seawall.telemetry.promql import Expr
+from seawall.telemetry.recorded import Recorded
 
 Severity = Literal["critical", "warning", "info"]
 #: Things that happen to a scrape or a process, replayed on an alert's firing scenario.
@@ -24,6 +25,11 @@ class Recording:
     @property
     def labels(self) -> frozenset[str]:
         return self.expr.labels
+
+
+def recording(kept: Recorded) -> Recording:
+    """The rule of what boards ask for, too."""
+    return Recording(kept.name, kept.expr)
 
 
 @dataclass(frozen=True, slots=True)

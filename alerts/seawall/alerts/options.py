@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from seawall.resilience.errors import ConfigurationError
+from seawall.telemetry.promql import window
 
 #: The shortest window that rules use, before ``time_factor``. Seconds.
 BASE_WINDOW = 300.0
@@ -44,6 +45,12 @@ class Options:
     runbook_base_url: str = "http://127.0.0.1:9464/runbooks"
     #: Labels of the targets, beside ``job`` and ``instance``, that Prometheus writes on every series.
     target_labels: tuple[tuple[str, str], ...] = ()
+    #: Labels that name a service and its replicas where the targets have such, as in the dashboards' options.
+    #: What is recorded keeps them, so that boards can choose by them; alerts go by ``job``.
+    cluster_label: str = ""
+    namespace_label: str = ""
+    job_label: str = "job"
+    instance_label: str = "instance"
 
     def __post_init__(self) -> None:
         problems: list[str] = []
@@ -73,8 +80,17 @@ class Options:
                     f"options.target_labels names {label!r}; allowed: letters, digits and _, but job, "
                     f"instance, __*"
                 )
+        for name in ("cluster_label", "namespace_label", "job_label", "instance_label"):
+            value = getattr(self, name)
+            if not _LABEL.fullmatch(value) and (value or name in ("job_label", "instance_label")):
+                problems.append(f"options.{name} is {value!r}; allowed: letters, digits and _")
         if problems:
             raise ConfigurationError(problems)
+
+    @property
+    def rate_window(self) -> str:
+        """The shortest window of the rules, as PromQL: what the names of recorded rates end with."""
+        return window(BASE_WINDOW * self.time_factor)
 
 
 def _positive(name: str, value: object) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from seawall.alerts.context import BY, Context
-from seawall.alerts.model import Group, Recording
+from seawall.alerts.model import Group, Recording, recording
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import (
     Expr,
@@ -23,11 +23,10 @@ from seawall.telemetry.promql import (
     sum_by,
     unequal,
 )
+from seawall.telemetry.recorded import FAILED
 
 #: Long and short window of each burn-rate alert, and the factor, from the SRE workbook. Seconds.
 BURNS = ((3600.0, 300.0, 14.4), (21600.0, 1800.0, 6.0), (86400.0, 7200.0, 3.0), (259200.0, 21600.0, 1.0))
-FAILED = ("failure", "timeout", "rejected")
-
 #: How often rules over long windows run: below the 5 minutes after which Prometheus forgets a series.
 LONG_INTERVAL = 120.0
 
@@ -54,9 +53,7 @@ class Records:
 
     @cached_property
     def calls_by_outcome(self) -> Recording:
-        return self._rate(
-            "job_dependency_outcome", "seawall_calls", sum_by(self._raw(catalog.CALLS), *BY, "outcome")
-        )
+        return recording(self.context.kept.calls)
 
     @cached_property
     def calls(self) -> Recording:
@@ -76,9 +73,7 @@ class Records:
 
     @cached_property
     def attempts_by_outcome(self) -> Recording:
-        return self._rate(
-            "job_dependency_outcome", "seawall_attempts", sum_by(self._raw(catalog.ATTEMPTS), *BY, "outcome")
-        )
+        return recording(self.context.kept.attempts)
 
     @cached_property
     def attempts(self) -> Recording:
@@ -157,11 +152,15 @@ class Records:
         shares += [self.rejections_ratio(policy) for policy in ("bulkhead", "rate_limit") if having(policy)]
         if having("fallback"):
             shares.append(self.fallback_failures_ratio)
+        kept = self.context.kept
+        boards = (*kept.for_boards, *(kept.of_breakers if having("breaker") else ()))
+        pace = self.context.options.evaluation_interval
         longest = max(self.context.options.evaluation_interval, self.context.seconds(LONG_INTERVAL))
         own = [
             Group("rates", "seawall policies", (self.context.policy_settings, self.context.criticalities)),
             Group("rates", "seawall rates", tuple(rates)),
             Group("shares", "seawall shares", tuple(shares)),
+            Group("boards", "seawall boards", tuple(map(recording, boards)), interval=pace),
         ]
         for kind, objective in (("failures", "success"), ("degraded", "undegraded")):
             if any(objective in guard.objectives for guard in self.context.document.guards):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from seawall.alerts import (
+    board_cases,
     breaker_alerts,
     budget_alerts,
     cases,
@@ -86,6 +87,9 @@ def test_files(context: Context, own: Sequence[Group], heading: str) -> Iterator
                 ],
             }
             yield f"{file}_every_{window(step)}_test.yml", dump(document, heading)
+    if boards := board_cases.test_file(context):
+        name, document = boards
+        yield name, dump(document, heading)
 
 
 def _siblings(alert: Alert, every: Sequence[Alert]) -> list[Alert]:

@@ -94,12 +94,15 @@ def test_recordings_are_named_by_level_metric_and_operations(document: dict[str,
             level, metric, operations = rule.name.split(":")
             assert set(rule.labels) == labels_of(level), rule.name
             assert re.fullmatch(r"seawall_[a-z_]+", metric)
-            assert re.fullmatch(r"((ratio_)?rate[0-9a-z]+|max|count)", operations)
+            assert re.fullmatch(r"((ratio_)?rate[0-9a-z]+|mean5m|max|count|sum|delta)", operations)
 
 
 def labels_of(level: str) -> set[str]:
-    assert level.startswith("job_dependency")
-    return {"job", *level.removeprefix("job_").split("_")}
+    """A dependency over all replicas, or a replica over all dependencies."""
+    job, other, *rest = level.replace("to_state", "to-state").split("_")
+    assert job == "job"
+    assert other in ("dependency", "instance")
+    return {job, other, *(label.replace("-", "_") for label in rest)}
 
 
 def test_no_rate_is_asked_of_a_window_shorter_than_four_scrapes(document: dict[str, Any]) -> None:
