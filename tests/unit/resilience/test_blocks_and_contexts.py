@@ -19,6 +19,7 @@ from seawall.resilience import (
     TimedOut,
     Timeout,
 )
+from seawall.resilience.block import Block
 
 
 def test_a_block_that_is_left_in_another_task_ends_all_the_same() -> None:
@@ -188,3 +189,29 @@ def test_a_block_gets_the_place_that_another_thread_leaves() -> None:
     for thread in threads:
         thread.join(60)
     assert b.count("attempts", "default", "success") == 2
+
+
+@pytest.mark.parametrize("admit", ["admit", "aadmit"])
+def test_a_block_that_is_interrupted_on_its_way_in_leaves_nothing_taken(
+    monkeypatch: pytest.MonkeyPatch, admit: str
+) -> None:
+    b = Bench("sync", bulkhead=Bulkhead(limit=1))
+    real = getattr(Block, admit)
+    taken: list[float] = []
+
+    def interrupted(block: Block) -> None:
+        real(block)
+        taken.append(in_flight(b))
+        raise KeyboardInterrupt
+
+    async def ainterrupted(block: Block) -> None:
+        await real(block)
+        taken.append(in_flight(b))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Block, admit, interrupted if admit == "admit" else ainterrupted)
+    with pytest.raises(KeyboardInterrupt):
+        b.guard.__enter__() if admit == "admit" else b.guard.__aenter__().send(None)
+    assert (taken, in_flight(b)) == ([1], 0)
+    assert b.count("attempts", "default", "cancelled") == 1
+    assert b.count("calls", "default", "cancelled") == 1

@@ -87,3 +87,23 @@ def test_who_is_abandoned_in_the_queue_leaves_it_and_gives_nothing_back() -> Non
     assert bulkhead.join(waiter, 1) == ""
     bulkhead.abandon(waiter)
     assert (list(bulkhead.waiters), bulkhead.in_flight) == ([], 1)
+
+
+def test_a_place_that_was_given_to_who_is_abandoned_goes_to_the_next() -> None:
+    bulkhead, waiter, other = state(), Waiter(), Waiter()
+    assert bulkhead.enter([])
+    for one in (waiter, other):
+        assert bulkhead.join(one, 1) == ""
+    bulkhead.leave()
+    assert (waiter.placed, other.placed, bulkhead.in_flight) == (True, False, 1)
+    bulkhead.abandon(waiter)
+    assert (waiter.placed, other.placed, bulkhead.in_flight) == (False, True, 1)
+    bulkhead.abandon(other)
+    assert (other.placed, list(bulkhead.waiters), bulkhead.in_flight) == (False, [], 0)
+
+
+def test_who_comes_just_after_a_place_was_left_has_it() -> None:
+    bulkhead, waiter = state(), Waiter()
+    assert bulkhead.join(waiter, 1) == ""
+    assert (waiter.placed, waiter.woken) == (True, 0)
+    assert (list(bulkhead.waiters), bulkhead.in_flight) == ([], 1)

@@ -229,3 +229,24 @@ def test_the_same_function_is_the_same_source_and_another_is_not() -> None:
     assert flights.source("a", one) is not flights.source("a", other)
     assert flights.source("a", bound) == ("a", bound)
     assert flights.source("a", len) == ("a", len)
+
+
+def test_a_failure_of_who_asks_alone_is_his() -> None:
+    b = guarded(coalesce=Coalesce(key=lambda *_: None))
+    error = KeyError()
+    assert b(fails(error)) is error
+    assert b.count("calls", "default", "failure") == 1
+    assert b.count("coalesced_calls", "default") == 0
+    assert aboard.get() == ()
+
+
+def test_an_execution_that_nobody_holds_is_forgotten_and_no_other() -> None:
+    problems: list[Exception] = []
+    flights = Flights(Coalesce(), problems.append)
+    kept, gone = Flight("kept"), Flight("gone")
+    for flight in (kept, gone):
+        assert flights.board(flight) is flight
+    del flight, gone
+    assert list(flights._flying) == ["kept"]
+    assert flights.board(Flight("kept")) is kept
+    assert problems == []

@@ -163,3 +163,67 @@ def test_the_place_of_a_task_whose_loop_was_closed_comes_back() -> None:
         asyncio.run(guard.acall(asyncio.sleep, 0))
     gc.collect()
     assert asyncio.run(guard.acall(asyncio.sleep, 0, "answer")) == "answer"
+
+
+def test_one_watch_for_all_calls_of_a_loop() -> None:
+    guard = Guard("bank", registry=Registry("t"), timeout=Timeout(attempt=5.0))
+    seen: list[tuple[Expiries, object]] = []
+
+    @guard
+    async def ask() -> None:
+        seen.append((guard.operation("default").expiries, asyncio.get_running_loop()))
+
+    async def main() -> None:
+        await ask()
+        await ask()
+
+    for _ in range(2):
+        asyncio.run(main())
+    assert [of.loop is loop for of, loop in seen] == [True] * 4
+    first, second, third, fourth = [of for of, _ in seen]
+    assert (first is second, second is third, third is fourth) == (True, False, True)
+
+
+def late(answer: Callable[[], Any]) -> tuple[Guard, ManualClock, Callable[[], Any]]:
+    """A function that is cancelled after five seconds, and answers it in its own way."""
+    clock = ManualClock()
+    guard = Guard("bank", registry=Registry("t"), clock=clock, timeout=Timeout(attempt=5.0))
+
+    @guard
+    async def ask() -> Any:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return answer()
+
+    return guard, clock, ask
+
+
+def counted(guard: Guard, field: str, *labels: str) -> float:
+    return guard.read()[guard.ledger.layout.at(field, "default", *labels)]
+
+
+def test_a_result_that_comes_all_the_same_is_the_answer() -> None:
+    guard, clock, ask = late(lambda: "late")
+
+    async def main() -> Any:
+        return await ask(), asyncio.current_task().cancelling()  # type: ignore[union-attr]
+
+    assert clock.run(main()) == ("late", 0)
+    assert clock() == 1005.0
+    assert counted(guard, "timeouts", "attempt") == 0
+    assert counted(guard, "calls", "success") == 1
+
+
+def test_an_exception_that_comes_all_the_same_is_raised() -> None:
+    error = KeyError()
+
+    def fail() -> None:
+        raise error
+
+    guard, clock, ask = late(fail)
+    with pytest.raises(KeyError) as caught:
+        clock.run(ask())
+    assert caught.value is error
+    assert counted(guard, "timeouts", "attempt") == 0
+    assert counted(guard, "calls", "failure") == 1

@@ -63,3 +63,11 @@ def test_failures_of_calls_in_flight_keep_their_names() -> None:
     at = {name: other.ledger.slots[other.ledger.layout.at("errors", str(i))] for name, i in names.items()}
     assert {name: n for name, n in at.items() if n} == {"KeyError": 2, "Boom": 1, "OSError": 1}
     assert [count(other, "calls", "default", "failure") for _ in range(2)] == [4, 4]
+
+
+def test_who_finds_a_member_that_another_thread_has_just_made_takes_that() -> None:
+    w = World()
+    made = w.family["a"]
+    assert w.family._admit("a") is made
+    assert list(w.family) == ["a"]
+    assert w.family.overflowed == {}

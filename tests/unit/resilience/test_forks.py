@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
 from math import inf
 from typing import Any
 from weakref import WeakSet
@@ -10,7 +12,21 @@ from weakref import WeakSet
 import pytest
 from tests.unit.resilience.bench import Bench, fails
 
-from seawall.resilience import Breaker, Guard, Registry, process, timer
+from seawall.resilience import (
+    Breaker,
+    Bulkhead,
+    Coalesce,
+    Fallback,
+    Guard,
+    Registry,
+    Retry,
+    RetryBudget,
+    Timeout,
+    process,
+    timer,
+)
+from seawall.resilience.flights import Flight
+from seawall.testing import ManualClock
 
 ONE = Breaker(minimum_calls=2, window_calls=2, open_for=30)
 
@@ -88,3 +104,53 @@ def test_registries_and_ledgers_have_new_locks(noted: Noted, monkeypatch: pytest
     assert guard.ledger.slots[0] == 1
     registry.remove("bank")
     assert len(registry) == 0
+
+
+def test_all_that_a_guard_has_begins_anew(noted: Noted) -> None:
+    guard = Guard(
+        "bank",
+        bulkhead=Bulkhead(limit=2),
+        timeout=Timeout(attempt=5.0, threads=3),
+        fallback=Fallback(stale_for=60),
+        coalesce=Coalesce(),
+        retry=Retry(budget=RetryBudget(floor_per_second=1)),
+        registry=Registry("t"),
+        clock=ManualClock(),
+    )
+    bulkhead, stale, flights, workers, budget = (
+        guard.bulkhead, guard.stale, guard.flights, guard.workers, guard.budget
+    )  # fmt: skip
+    assert bulkhead is not None
+    assert stale is not None
+    assert flights is not None
+    assert workers is not None
+    assert budget is not None
+    flight = Flight("asked")
+    assert bulkhead.enter([])
+    assert flights.board(flight) is flight
+    workers.places.pop()
+    assert budget.spend(guard.clock())
+    locks = guard.lock, stale._lock, flights._lock
+    process._begin_anew(guard)
+    assert bulkhead.in_flight == 0
+    assert flights.board(mine := Flight("asked")) is mine
+    assert len(workers.places) == 3
+    assert budget.remaining_ratio(guard.clock()) == 1.0
+    assert [new is old for new, old in zip((guard.lock, stale._lock, flights._lock), locks, strict=True)] == [
+        False
+    ] * 3
+    assert noted.notes == []
+
+
+def test_a_platform_without_forks_has_nobody_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    for there in (True, False):
+        monkeypatch.setattr(os, "register_at_fork", lambda **hooks: told.append(hooks), raising=False)
+        if not there:
+            monkeypatch.delattr(os, "register_at_fork")
+        spec = spec_from_file_location("seawall.resilience.once_more", process.__file__)
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        assert told == [{"after_in_child": told[0]["after_in_child"]}]

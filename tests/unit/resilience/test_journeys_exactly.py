@@ -86,3 +86,20 @@ def test_what_is_asked_twice_and_what_never_arrived(operation: str, error: Excep
     with pytest.raises(type(error)):
         b.guard.operation(operation).call(fails(error))
     assert b.count("attempts", operation, "failure") == calls
+
+
+class Unmarked(Exception):
+    """One that takes no notes."""
+
+    def add_note(self, text: str) -> None:
+        raise AttributeError(text)
+
+
+def test_an_exception_that_takes_no_note_goes_on_as_it_is(bench: Make) -> None:
+    b = bench(retry=Retry(attempts=2, base_delay=0.5, jitter="none", budget=None))
+    error, plain = Unmarked(), OSError()
+    assert b(fails(error)) is error
+    assert b(fails(plain)) is plain
+    assert not hasattr(error, "__notes__")
+    assert plain.__notes__ == ["bank: gave up after 2 attempts"]
+    assert ends(b) == {"exhausted": 2}

@@ -109,3 +109,45 @@ def test_an_interrupt_instead_of_a_place_is_a_cancelled_call(bench: Make) -> Non
     assert b.count("rate_limiter_available") == pytest.approx(4)
     assert b.count("calls", "default", "cancelled") == 1
     assert b.count("attempts", "default", "cancelled") == 0
+
+
+def test_without_a_rate_limit_there_is_no_permit_to_give_back(bench: Make) -> None:
+    b = bench(bulkhead=Bulkhead(limit=1))
+    b(lambda: 0)
+    assert b.guard.bulkhead is not None
+    b.guard.bulkhead.permits = b.guard.operation("default").permits = Taken(IndexError())
+    assert b(lambda: 1) == 1
+    assert b.guard.bulkhead.in_flight == 0
+    assert b.count("calls", "default", "success") == 2
+
+
+class Waiter:
+    def __init__(self) -> None:
+        self.placed = False
+        self.woken = 0
+
+    def wake(self) -> bool:
+        self.woken += 1
+        return True
+
+
+def test_who_has_queued_up_meanwhile_gets_the_place(bench: Make) -> None:
+    b = bench(bulkhead=Bulkhead(limit=1, max_queue=1, max_wait=60.0))
+    bulkhead, waiter = b.guard.bulkhead, Waiter()
+    assert bulkhead is not None
+    times = iter(range(2))
+
+    def step() -> str:
+        if next(times) == 1:
+            assert bulkhead.join(waiter, 1) == ""
+            assert not waiter.placed
+        return "answer"
+
+    async def astep() -> str:
+        return step()
+
+    ask, aask = b.guard(step), b.guard(astep)
+    for _ in range(2):
+        assert (ask() if b.how == "sync" else b.clock.run(aask())) == "answer"
+    assert (waiter.placed, waiter.woken) == (True, 1)
+    assert (list(bulkhead.waiters), bulkhead.in_flight) == ([], 1)

@@ -146,3 +146,12 @@ def test_an_observer_that_fails_is_named(caplog: pytest.LogCaptureFixture) -> No
     assert [record.getMessage() for record in caplog.records] == [
         "listener observer raised OSError; further errors are counted, not logged"
     ]
+
+
+def test_without_anybody_to_ask_the_lane_is_for_all() -> None:
+    operation = Bench("sync").guard.operation("default")
+    operation.shift(7, lambda: True)
+    assert (operation.lane, operation.open_lane, operation.unwatched_lane()) == (7, 0, 0)
+    # Whoever found it shut a moment ago asks now.
+    operation.shift(7, None)
+    assert (operation.lane, operation.open_lane, operation.unwatched_lane()) == (7, 7, 7)

@@ -158,3 +158,22 @@ def test_who_looks_moves_it_and_no_operation_did(bench: Callable[..., Bench]) ->
     assert [(t.operation, t.to_state) for t in b.events.of(Transition)] == [
         ("default", "open"), ("", "half_open"),
     ]  # fmt: skip
+
+
+class Fleeting(list[float]):
+    """Numbers of which one changes when they are compared, and has changed back when they are copied."""
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+
+def test_what_changed_back_meanwhile_is_no_new_version() -> None:
+    guard = Guard("bank", registry=Registry("t"))
+    guard.call(int)
+    folded, version = guard.counted.read(guard.ledger, guard.accounts)
+    guard.ledger.slots = Fleeting(guard.ledger.slots)
+    again, same = guard.counted.read(guard.ledger, guard.accounts)
+    assert (again is folded, same) == (True, version)
+    guard.ledger.slots[0] += 1
+    again, later = guard.counted.read(guard.ledger, guard.accounts)
+    assert (again is folded, later) == (False, version + 1)

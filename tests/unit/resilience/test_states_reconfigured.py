@@ -95,3 +95,13 @@ def test_a_place_that_comes_back_while_others_are_owed_is_not_lost() -> None:
     state.permits = _LeftJustNow()
     state.trim()
     assert (len(state.permits), state.owed, state.in_flight) == (1, 2, 2)
+
+
+def test_a_time_window_shorter_than_the_clock_can_tell_is_empty() -> None:
+    window = Window(calls=3, seconds=1e-15)
+    window.record(0, failed=True, slow=False, error="KeyError")
+    assert window.size(1000.0, 0) == 0
+    assert list(window.failures) == []
+    window.record(4, failed=False, slow=True, error="")
+    assert window.size(1001.0, 4) == 0
+    assert list(window.slow) == []

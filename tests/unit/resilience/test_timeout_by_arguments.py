@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from math import inf
 from typing import Any
 
 import pytest
@@ -182,3 +183,12 @@ def test_limits_by_themselves() -> None:
     assert Limits(attempt=1.0, ask=rows).fixed == Limits(attempt=1.0)
     given = Limits(attempt=1.0, ask=lambda a, *, b: a + b, failed=lambda *_: None).of_attempt((1,), {"b": 2})
     assert (given, type(given)) == (3.0, float)
+
+
+def test_a_total_without_end_is_no_limit(bench: Any) -> None:
+    b = bench()
+    b.guard.fail_by(lambda operation: None)
+    b.guard.operation("default").limits = Limits(total=inf)
+    assert run(b, 500, 3600.0) is None
+    assert b.count("attempts", "default", "success") == 1
+    assert b.count("calls", "default", "success") == 1

@@ -12,6 +12,7 @@ import pytest
 from tests.unit.resilience.bench import CALM
 
 from seawall.resilience import Bulkhead, Guard, RateLimit, Registry, TimedOut, Timeout, remaining
+from seawall.resilience.drivers import _ThreadWaiter
 from seawall.testing import ManualClock
 
 pytestmark = pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
@@ -216,3 +217,18 @@ def test_each_deadline_is_read_off_its_own_clock() -> None:
 
     nested.outer.call(inner.call, work)
     assert seen == [2.0, 0.5, 0.25, 0.0]
+
+
+def test_the_total_ends_the_wait_in_a_queue(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    b = bench(bulkhead=Bulkhead(limit=1, max_queue=1, max_wait=10.0), timeout=Timeout(total=3.0))
+    monkeypatch.setattr(_ThreadWaiter, "wait", lambda waiter, seconds: b.clock.advance(seconds))
+    assert b.guard.bulkhead is not None
+    assert b.guard.bulkhead.enter([])
+    error = b(lambda: pytest.fail("it must not run"))
+    assert isinstance(error, TimedOut)
+    assert (error.dependency, error.scope, error.limit) == ("bank", "total", 3.0)
+    assert b.clock() == 1003.0
+    assert b.count("timeouts", "default", "total") == 1
+    assert b.count("calls", "default", "timeout") == 1
+    assert b.count("rejections", "bulkhead", "wait_exceeded") == 0
+    assert (b.guard.bulkhead.in_flight, len(b.guard.bulkhead.waiters)) == (1, 0)
