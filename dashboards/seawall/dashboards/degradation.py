@@ -6,7 +6,17 @@ from seawall.dashboards import variables
 from seawall.dashboards.ask import Ask, ask
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options
-from seawall.dashboards.panels import BarGauge, Board, Panel, Query, Row, Stat, TimeSeries, side_by_side
+from seawall.dashboards.panels import (
+    BarGauge,
+    Board,
+    Mapping,
+    Panel,
+    Query,
+    Row,
+    Stat,
+    TimeSeries,
+    side_by_side,
+)
 from seawall.dashboards.subjects import calls, fallbacks
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import equal, ratio, topk
@@ -50,6 +60,7 @@ def _now(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
         sparkline=False,
         steps=options.palette.falling(0.9, 0.99),
         no_value="none asked",
+        mappings=(Mapping(value=None, text="none asked", colour=options.palette.neutral),),
     )
     panels: list[Panel] = [calls.degraded(a, options), calls.failed(a, options), success]
     if "stale" in facts.modes:

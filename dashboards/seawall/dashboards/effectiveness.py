@@ -8,7 +8,17 @@ from seawall.dashboards import variables
 from seawall.dashboards.ask import RANGE, Ask, ask
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options
-from seawall.dashboards.panels import BarGauge, Board, Panel, Query, Row, Stat, TimeSeries, side_by_side
+from seawall.dashboards.panels import (
+    BarGauge,
+    Board,
+    Mapping,
+    Panel,
+    Query,
+    Row,
+    Stat,
+    TimeSeries,
+    side_by_side,
+)
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import (
     Expr,
@@ -76,6 +86,7 @@ def _saved(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
         sparkline=False,
         steps=palette.falling(0.5, 0.9),
         no_value="no trouble",
+        mappings=(Mapping(value=None, text="no trouble", colour=palette.neutral),),
     )
     avoided = Stat(
         key="avoided",

@@ -74,10 +74,15 @@ def thresholds(steps: Steps, base: str = "text") -> Json:
 
 
 def mappings(each: tuple[Mapping, ...]) -> list[Json]:
-    if not each:
-        return []
-    options = {str(m.value): {"text": m.text, "color": m.colour, "index": n} for n, m in enumerate(each)}
-    return [{"type": "value", "options": options}]
+    shown = [{"text": m.text, "color": m.colour, "index": n} for n, m in enumerate(each)]
+    values = {str(m.value): as_ for m, as_ in zip(each, shown, strict=True) if m.value is not None}
+    found: list[Json] = [{"type": "value", "options": values}] if values else []
+    found += [
+        {"type": "special", "options": {"match": "null+nan", "result": as_}}
+        for m, as_ in zip(each, shown, strict=True)
+        if m.value is None
+    ]
+    return found
 
 
 def links(each: tuple[Link, ...]) -> list[Json]:

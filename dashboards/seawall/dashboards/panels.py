@@ -37,9 +37,9 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
-    """A value shown as a word in a colour."""
+    """A value shown as a word in a colour. ``value`` is ``None`` for: there is none."""
 
-    value: int
+    value: int | None
     text: str
     colour: str
 

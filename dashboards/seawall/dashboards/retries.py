@@ -8,7 +8,7 @@ from seawall.dashboards import variables
 from seawall.dashboards.ask import Ask, ask
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options
-from seawall.dashboards.panels import Board, Panel, Query, Row, Stat, TimeSeries, side_by_side
+from seawall.dashboards.panels import Board, Mapping, Panel, Query, Row, Stat, TimeSeries, side_by_side
 from seawall.dashboards.subjects import calls, retrying
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import equal, min_by, ratio, topk, unequal
@@ -68,6 +68,7 @@ def _now(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
         sparkline=False,
         steps=palette.falling(0.2, 0.6),
         no_value="no retries",
+        mappings=(Mapping(value=None, text="no retries", colour=palette.neutral),),
     )
     wait = Stat(
         key="wait",
@@ -91,6 +92,7 @@ def _now(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
         decimals=0,
         steps=palette.falling(0.1, 0.5),
         no_value="no budget",
+        mappings=(Mapping(value=None, text="no budget", colour=palette.neutral),),
     )
     return (rate, recovered, wait, left) if facts.has("retry_budget") else (rate, recovered, wait)
 

@@ -171,6 +171,18 @@ def test_states_have_the_same_colours_everywhere() -> None:
     assert set(found) == {"#123456"}
 
 
+def test_where_there_is_nothing_to_judge_nothing_looks_bad() -> None:
+    """What is better when large begins with the colour of what is bad; no calls are not bad."""
+    for board in parsed(document(entry("x"))).values():
+        for panel in shown(board):
+            defaults = panel["fieldConfig"]["defaults"]
+            if panel["type"] == "stat" and defaults["thresholds"]["steps"][0]["color"] == Palette().bad:
+                special = [m["options"] for m in defaults["mappings"] if m["type"] == "special"]
+                nothing = {"text": defaults["noValue"], "color": Palette().neutral, "index": 0}
+                absent = panel["title"] == "Targets up"
+                assert special == ([] if absent else [{"match": "null+nan", "result": nothing}])
+
+
 def test_other_label_names() -> None:
     options = Options(
         job_label="service", instance_label="pod", cluster_label="cluster", several_services=True
