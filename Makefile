@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers servers-demo demo test lint format types unit bench campaign campaign-connections campaign-kill campaign-outage mutation generate check-generated clean
+.PHONY: help env servers servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-kill campaign-outage mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,10 @@ types: env  ## mypy, strict
 
 unit: env  ## The tests that start no server
 	$(PY) -m pytest tests/unit tests/properties $(ARGS)
+
+coverage: env  ## Every branch of the core by its unit tests alone: fails below 100 %
+	$(PY) -m pytest -q tests/unit/resilience --cov=seawall.resilience --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 bench: .venv/.bench  ## This library beside its peers, as ratios of one run
 	$(PY) tests/benchmarks/run.py $(ARGS)

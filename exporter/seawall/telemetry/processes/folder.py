@@ -37,7 +37,7 @@ class Folder:
     """
 
     def __init__(self, path: Path) -> None:
-        if fcntl is None:  # pragma: no cover
+        if fcntl is None:  # pragma: no cover - as above
             raise FolderError("sharing between processes needs file locks, which this platform has not")
         self.path = path
         self.own: dict[str, Segment] = {}
