@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.cls.settings = short  # type: ignore[attr-defined]
     known = Path("mutmut-stats.json")
     if known.exists():
-        stats = json.loads(known.read_text())
-        took = stats["duration_by_test"]
-        reach = Counter(test for tests in stats["tests_by_mangled_function_name"].values() for test in tests)
+        took, reach = _known(known, known.stat().st_mtime_ns)
         items.sort(key=lambda item: (max(QUICK, took.get(item.nodeid, 0.0)), reach[item.nodeid]))
+
+
+@lru_cache(maxsize=1)
+def _known(path: Path, changed: int) -> tuple[dict[str, float], Counter[str]]:
+    """Seconds of each test, and how many functions it runs. Read before the tool forks: the file is large."""
+    stats = json.loads(path.read_text())
+    reach = Counter(test for tests in stats["tests_by_mangled_function_name"].values() for test in tests)
+    return stats["duration_by_test"], reach
 
 
 class Untracked:
