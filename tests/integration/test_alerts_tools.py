@@ -186,7 +186,14 @@ def test_who_is_told(alertmanager: Path, labels: tuple[str, ...], receiver: str)
 def test_a_notification_reads_well_on_a_phone(alertmanager: Path, tmp_path: Path) -> None:
     alert = {
         "status": "firing",
-        "labels": {"alertname": "SeawallBreakerOpen", "severity": "critical", "dependency": "bank"},
+        "labels": {
+            "alertname": "SeawallBreakerOpen",
+            "severity": "critical",
+            "dependency": "bank",
+            "job": "shop",
+            "cluster": "eu",
+            "criticality": "critical",
+        },
         "annotations": {
             "summary": "A circuit breaker is open: calls to a dependency are not made.",
             "description": "bank: breaker open on 100% of the replicas of shop.",
@@ -212,9 +219,11 @@ def test_a_notification_reads_well_on_a_phone(alertmanager: Path, tmp_path: Path
         f"--template.data={file}",
         '--template.text={{ template "seawall.title" . }}\n{{ template "seawall.text" . }}',
     )  # fmt: skip
-    assert said.splitlines()[:5] == [
+    assert said.splitlines()[:7] == [
         "CRITICAL bank: A circuit breaker is open: calls to a dependency are not made.",
         "bank: breaker open on 100% of the replicas of shop.",
+        "Where: bank of shop, cluster eu",
+        "How bad: critical (dependency: critical)",
         "Since 23 Nov 13:00 UTC",
         "Look: https://grafana/d/x",
         "Act: https://runbooks/x.md",

@@ -7,6 +7,21 @@ files = build(registry.describe(), Options(targets=("127.0.0.1:9464",)))    # {"
 """
 
 from seawall.alerts.build import build
+from seawall.alerts.mutes import Mute
+from seawall.alerts.notify_file import Notify, read
 from seawall.alerts.options import Options
+from seawall.alerts.receivers import Email, PagerDuty, Receiver, Slack, Teams, Webhook
 
-__all__ = ["Options", "build"]
+__all__ = [
+    "Email",
+    "Mute",
+    "Notify",
+    "Options",
+    "PagerDuty",
+    "Receiver",
+    "Slack",
+    "Teams",
+    "Webhook",
+    "build",
+    "read",
+]

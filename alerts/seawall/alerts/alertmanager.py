@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from seawall.alerts import breaker_alerts, watching_alerts
+from seawall.alerts import breaker_alerts, told, watching_alerts
 from seawall.alerts.context import Context
+from seawall.alerts.document import CRITICALITIES
 from seawall.alerts.model import Alert, Severity
+from seawall.alerts.mutes import Mute
+from seawall.alerts.receivers import SEVERITIES, Receiver
 from seawall.alerts.yaml_text import dump
 from seawall.telemetry.promql import quoted, regex_literal, window
 
 GROUP_BY = ("alertname", "cluster", "job", "dependency")
-SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 #: Unscaled seconds: for more of the same, between notifications of a group, before a repetition.
 WAIT: Mapping[Severity, float] = {"critical": 0.0, "warning": 30.0, "info": 60.0}
 GROUP_INTERVAL: Mapping[Severity, float] = {"critical": 60.0, "warning": 300.0, "info": 900.0}
@@ -20,18 +23,52 @@ NOBODY = "nobody"
 TEMPLATES = "templates/*.tmpl"
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is told of alerts of one severity; ``criticality`` "" is for all that no other takes."""
+
+    severity: Severity
+    criticality: str
+    receivers: tuple[Receiver, ...]
+
+    @property
+    def name(self) -> str:
+        if not self.receivers:
+            return NOBODY
+        return f"{self.severity}-{self.criticality}" if self.criticality else self.severity
+
+
 def build(context: Context, alerts: Sequence[Alert], heading: str) -> str:
-    """``alertmanager.yml``, for Alertmanager 0.25 and newer."""
-    return dump(
-        {
-            "global": {"resolve_timeout": window(context.seconds(300.0))},
-            "templates": [TEMPLATES],
-            "route": _route(context),
-            "inhibit_rules": list(_inhibitions(alerts)),
-            "receivers": [{"name": NOBODY}, *(_receiver(context, severity) for severity in SEVERITIES)],
-        },
-        heading,
-    )
+    """``alertmanager.yml``, for the Alertmanager that the options name and newer ones."""
+    options = context.options
+    document: dict[str, object] = {
+        "global": {"resolve_timeout": window(context.seconds(300.0))},
+        "templates": [TEMPLATES],
+        "route": _route(context),
+        "inhibit_rules": list(_inhibitions(alerts, named=options.servers.names_inhibitions)),
+        "receivers": [{"name": NOBODY}, *(_receiver(context, each) for each in named(options.told))],
+    }
+    if options.mutes:
+        document["time_intervals"] = [_interval(mute) for mute in options.mutes]
+    return dump(document, heading)
+
+
+def audiences(receivers: tuple[Receiver, ...]) -> list[Audience]:
+    """For each severity who is told of all, then who of a criticality where that is somebody else."""
+    found = []
+    for severity in SEVERITIES:
+        mine = tuple(receiver for receiver in receivers if severity in receiver.severities)
+        usual = tuple(receiver for receiver in mine if not receiver.criticalities)
+        found.append(Audience(severity, "", usual))
+        for criticality in CRITICALITIES:
+            of_these = tuple(r for r in mine if not r.criticalities or criticality in r.criticalities)
+            if of_these != usual:
+                found.append(Audience(severity, criticality, of_these))
+    return found
+
+
+def named(receivers: tuple[Receiver, ...]) -> list[Audience]:
+    return [audience for audience in audiences(receivers) if audience.receivers]
 
 
 def _route(context: Context) -> dict[str, object]:
@@ -42,12 +79,38 @@ def _route(context: Context) -> dict[str, object]:
         **_pace(context, "warning"),
         "routes": [
             {"receiver": NOBODY, "matchers": [_is("alertname", watching_alerts.WATCHDOG.name)]},
-            *(
-                {"receiver": severity, "matchers": [_is("severity", severity)], **_pace(context, severity)}
-                for severity in SEVERITIES
-            ),
+            *(_of_severity(context, severity) for severity in SEVERITIES),
         ],
     }
+
+
+def _of_severity(context: Context, severity: Severity) -> dict[str, object]:
+    usual, *special = [a for a in audiences(context.options.told) if a.severity == severity]
+    names = [mute.name for mute in context.options.mutes if severity in mute.severities]
+    # A route below another does not inherit when it is muted.
+    muted: dict[str, object] = {"mute_time_intervals": names} if names else {}
+    route: dict[str, object] = {
+        "receiver": usual.name,
+        "matchers": [_is("severity", severity)],
+        **_pace(context, severity),
+        **muted,
+    }
+    if special:
+        route["routes"] = [
+            {"receiver": each.name, "matchers": [_is("criticality", each.criticality)], **muted}
+            for each in special
+        ]
+    return route
+
+
+def _interval(mute: Mute) -> dict[str, object]:
+    written: dict[str, object] = {}
+    if mute.times:
+        written["times"] = [{"start_time": a, "end_time": b} for a, b in mute.ranges("times")]
+    for name in ("weekdays", "days_of_month", "months"):
+        if ranges := mute.ranges(name):
+            written[name] = [f"{first}:{last}" for first, last in ranges]
+    return {"name": mute.name, "time_intervals": [{**written, "location": mute.location}]}
 
 
 def _pace(context: Context, severity: Severity) -> dict[str, str]:
@@ -63,28 +126,29 @@ def _pace(context: Context, severity: Severity) -> dict[str, str]:
     }
 
 
-def _receiver(context: Context, severity: Severity) -> dict[str, object]:
-    webhook: dict[str, object] = {"url": context.options.webhook_url, "send_resolved": True, "max_alerts": 0}
-    if context.options.webhook_token_file:
-        webhook["http_config"] = {
-            "authorization": {"type": "Bearer", "credentials_file": context.options.webhook_token_file}
-        }
-    return {"name": severity, "webhook_configs": [webhook]}
+def _receiver(context: Context, audience: Audience) -> dict[str, object]:
+    entries: dict[str, list[object]] = {}
+    for receiver in audience.receivers:
+        kind, entry = told.written(receiver, context.options.servers)
+        entries.setdefault(f"{kind}_configs", []).append(entry)
+    return {"name": audience.name, **entries}
 
 
-def _inhibitions(alerts: Sequence[Alert]) -> Iterator[dict[str, object]]:
+def _inhibitions(alerts: Sequence[Alert], *, named: bool) -> Iterator[dict[str, object]]:
     """Alertmanager takes a label that both sides lack for equal, so both must have what is compared."""
     known = [_some("job"), _some("dependency")]
     follows = sorted({alert.name for alert in alerts if alert.follows_open})
     if follows:
         # An open breaker explains them, for its own dependency.
         yield {
+            **({"name": "an open breaker explains it"} if named else {}),
             "source_matchers": [_is("alertname", breaker_alerts.OPEN.name), *known],
             "target_matchers": [_any_of("alertname", follows), *known],
             "equal": ["cluster", "job", "dependency"],
         }
     for louder, quieter in (("critical", ("warning", "info")), ("warning", ("info",))):
         yield {
+            **({"name": f"{louder} is told already"} if named else {}),
             "source_matchers": [_is("severity", louder), _some("alertname"), *known],
             "target_matchers": [_any_of("severity", quieter), _some("alertname"), *known],
             "equal": ["alertname", "cluster", "job", "dependency"],

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from seawall.alerts.mutes import Mute
+from seawall.alerts.receivers import Receiver, Webhook, everyone_is_told
+from seawall.alerts.targets import OLDEST, Target
+from seawall.alerts.targets import parse as target_of
+from seawall.alerts.urls import url_problem
 from seawall.resilience.errors import ConfigurationError
 from seawall.telemetry.promql import window
 
@@ -51,6 +56,12 @@ class Options:
     namespace_label: str = ""
     job_label: str = "job"
     instance_label: str = "instance"
+    #: Versions of the servers, as in ``prometheus=3.5,alertmanager=0.28``; what these take, newer ones take.
+    target: str = OLDEST
+    #: Who is told; () tells ``webhook_url``, of everything.
+    receivers: tuple[Receiver, ...] = ()
+    #: When nobody is told.
+    mutes: tuple[Mute, ...] = ()
 
     def __post_init__(self) -> None:
         problems: list[str] = []
@@ -73,7 +84,9 @@ class Options:
         if not self.targets:
             problems.append("options.targets is empty; allowed: at least one host:port")
         for name in ("webhook_url", "dashboard_base_url", "runbook_base_url"):
-            problems += _url(name, getattr(self, name))
+            if problem := url_problem(getattr(self, name)):
+                problems.append(f"options.{name} {problem}")
+        problems += self._notifications()
         for label, _ in self.target_labels:
             if not _LABEL.fullmatch(label) or label.startswith("__") or label in ("job", "instance"):
                 problems.append(
@@ -86,6 +99,25 @@ class Options:
                 problems.append(f"options.{name} is {value!r}; allowed: letters, digits and _")
         if problems:
             raise ConfigurationError(problems)
+
+    @property
+    def servers(self) -> Target:
+        return target_of(self.target)
+
+    @property
+    def told(self) -> tuple[Receiver, ...]:
+        return self.receivers or (Webhook(url=self.webhook_url, token_file=self.webhook_token_file),)
+
+    def _notifications(self) -> list[str]:
+        try:
+            servers = self.servers
+        except ConfigurationError as error:
+            return list(error.problems)
+        problems = [f"receivers: {lack}" for r in self.receivers if (lack := r.lacks(servers))]
+        if self.receivers:
+            problems += everyone_is_told(self.receivers)
+        twice = [name for name, count in Counter(mute.name for mute in self.mutes).items() if count > 1]
+        return problems + [f"mute {name!r} is declared twice; allowed: once" for name in twice]
 
     @property
     def rate_window(self) -> str:
@@ -108,15 +140,3 @@ def _address(name: str, address: str) -> list[str]:
     host, _, port = address.rpartition(":")
     good = bool(host) and port.isdecimal() and 0 < int(port) < 65536 and not re.search(r"[\s/@{}]", host)
     return [] if good else [f"options.{name} holds {address!r}; allowed: host:port"]
-
-
-def _url(name: str, url: str) -> list[str]:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s{}]", url)
-        secret = bool(parts.username or parts.password)
-    except ValueError:
-        good, secret = False, False
-    if secret:
-        return [f"options.{name} holds a user name or password; allowed: none, secrets go by file only"]
-    return [] if good else [f"options.{name} is {url!r}; allowed: an http or https address"]

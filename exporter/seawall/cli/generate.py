@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -61,6 +62,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     bundle_options.add_argument("--prometheus-url", metavar="URL", help="Prometheus as Grafana reaches it")
     bundle_options.add_argument("--dashboards-path", metavar="DIR", help="where Grafana finds the dashboards")
+    told = parser.add_argument_group("who is told")
+    told.add_argument(
+        "--receivers",
+        dest="notify",
+        type=Path,
+        metavar="FILE",
+        help="receivers and mute times (TOML), instead of one webhook",
+    )
+    told.add_argument(
+        "--check-secrets", action="store_true", help="the receivers' files must be on this machine, readable"
+    )
+    parser.add_argument(
+        "--target",
+        metavar="SERVER=VERSION,...",
+        help="versions to write for (default: prometheus=2.42,alertmanager=0.25, which newer ones take too)",
+    )
     kubernetes = parser.add_argument_group("Kubernetes")
     kubernetes.add_argument(
         "--kubernetes",
@@ -117,7 +134,7 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
         raise
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     try:
-        rules = alerts.Options(**_chosen(alerts.Options, given))
+        rules = _rules(arguments, given)
         boards = dashboards.Options(
             **_chosen(
                 dashboards.Options, {**given, "scrape_interval": f"{round(rules.scrape_interval * 1000)}ms"}
@@ -141,6 +158,38 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
     except dashboards.DocumentError as error:
         raise CliError(f"can't generate from {arguments.source}: {error}") from None
     return dict(sorted(files.items()))
+
+
+def _rules(arguments: argparse.Namespace, given: dict[str, Any]) -> Any:
+    """The options of rules and notifications. All that is wrong with both is in one error."""
+    from seawall import alerts
+
+    problems: list[str] = []
+    chosen = _chosen(alerts.Options, given)
+    if arguments.notify is not None:
+        problems += [
+            f"--receivers and --{name.replace('_', '-')} are both given; allowed: one of them"
+            for name in ("webhook_url", "webhook_token_file")
+            if name in given
+        ]
+        try:
+            notify = alerts.read(arguments.notify)
+        except ConfigurationError as error:
+            problems += error.problems
+        else:
+            chosen |= {"receivers": notify.receivers, "mutes": notify.mutes}
+    try:
+        rules = alerts.Options(**chosen)
+    except ConfigurationError as error:
+        raise ConfigurationError([*problems, *error.problems]) from None
+    if arguments.check_secrets:
+        files = sorted({file for receiver in rules.told for file in receiver.files})
+        problems += [
+            f"secret file {file} can't be read here" for file in files if not os.access(file, os.R_OK)
+        ]
+    if problems:
+        raise ConfigurationError(problems)
+    return rules
 
 
 def _of_the_cluster(arguments: argparse.Namespace) -> dict[str, Any]:
