@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from seawall.resilience.guard import Guard
-from seawall.resilience.operation import Operation
+from seawall.testing.subjects import Subject, places
 
 
 class Faults:
@@ -34,12 +33,13 @@ class Faults:
 
 @contextmanager
 def fail_next(
-    of: Guard | Operation, n: int = 1, error: BaseException | Callable[[], BaseException] = ConnectionError
+    of: Subject, n: int = 1, error: BaseException | Callable[[], BaseException] = ConnectionError
 ) -> Iterator[Faults]:
     """Inside, the next ``n`` attempts fail with ``error``: a type, a function that makes one, or one itself.
 
     Of a guard or of one operation, whatever was decorated and when; in ``def`` and ``async def``, blocks and
-    generators. Retries are attempts too. A call that the guard rejects is none. Nested: the inner ones first.
+    generators. Of a pipeline: attempts of its last layer, which is the one that asks. Retries are attempts
+    too. A call that the guard rejects is none. Nested: the inner ones first.
 
     with fail_next(bank, 2) as faults:
         statements("alice")
@@ -48,7 +48,7 @@ def fail_next(
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"n is {n!r}; allowed: a whole number >= 1")
     make = _maker(error)
-    guard, operation = (of, None) if isinstance(of, Guard) else (of.guard, of.name)
+    guard, operation = places(of)[-1]
     faults = Faults(n, make, operation)
     with guard.lock:
         guard.fail_by(faults, *guard.faults)

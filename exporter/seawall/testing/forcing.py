@@ -8,14 +8,17 @@ from copy import copy
 
 from seawall.resilience.breaker_state import CLOSED, FORCED_OPEN, HALF_OPEN, OPEN, BreakerState
 from seawall.resilience.guard import Guard
+from seawall.resilience.pipeline import Pipeline
 from seawall.resilience.window import Window
+from seawall.testing.subjects import with_breaker
 
 _REASON = "force_open"
 
 
 @contextmanager
-def force_open(guard: Guard) -> Iterator[None]:
+def force_open(of: Guard | Pipeline) -> Iterator[None]:
     """Inside, the breaker rejects every call, as after ``guard.force("forced_open")``.
+    Of a pipeline: its one breaker.
 
     Afterwards it is in the state that it was in, with its window. Results of calls that were under way on
     entering or on leaving count for neither. Both ways are transitions like others, counted and told.
@@ -23,9 +26,9 @@ def force_open(guard: Guard) -> Iterator[None]:
     with force_open(bank):
         assert client.get("/statements").status_code == 503
     """
+    guard = with_breaker(of)
     kept = guard.breaker
-    if kept is None:
-        raise ValueError(f"{guard.name} has no breaker; allowed: a guard with one")
+    assert kept is not None
     with guard.lock:
         guard.breaker = stand_in = _stand_in(kept)
         _force(guard, stand_in, FORCED_OPEN, _REASON)

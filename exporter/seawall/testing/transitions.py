@@ -8,14 +8,17 @@ from contextlib import contextmanager
 from seawall.resilience.events import Event, Transition
 from seawall.resilience.fields import BREAKER_STATES
 from seawall.resilience.guard import Guard
+from seawall.resilience.pipeline import Pipeline
 from seawall.testing.recording import Recording
+from seawall.testing.subjects import with_breaker
 
 _ARROW = " -> "
 
 
 @contextmanager
-def assert_transitions(guard: Guard, *states: str) -> Iterator[Recording]:
+def assert_transitions(of: Guard | Pipeline, *states: str) -> Iterator[Recording]:
     """Assert that the breaker goes through exactly these states inside; the first is the one it begins in.
+    Of a pipeline: its one breaker.
 
     At the end it is looked at: when its open time is over by then, it is half-open. An exception of the block
     itself is not touched. Gives the :class:`Transition` events so far.
@@ -23,8 +26,7 @@ def assert_transitions(guard: Guard, *states: str) -> Iterator[Recording]:
     with assert_transitions(bank, "closed", "open"):
         ...
     """
-    if not guard.state:
-        raise ValueError(f"{guard.name} has no breaker; allowed: a guard with one")
+    guard = with_breaker(of)
     for state in states or ("",):
         if state not in BREAKER_STATES:
             raise ValueError(f"state is {state!r}; allowed: {', '.join(BREAKER_STATES)}")
