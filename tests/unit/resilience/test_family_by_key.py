@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 from typing import Any
+from weakref import finalize
 
 import pytest
 from tests.unit.resilience.families import Boom, World, count
 
 from seawall.resilience import Breaker, BreakerOpen, ConfigurationError, Hedge
+from seawall.resilience.guard import Guard
+from seawall.resilience.member import Member
 
 
 def test_a_function_by_the_key_of_each_call() -> None:
@@ -107,3 +111,47 @@ def test_what_can_not_be_guarded_by_key() -> None:
     assert refused.value.problems[0] == (
         "partner: can't guard a generator by key; allowed: functions, def or async def"
     )
+
+
+def test_the_arguments_of_a_call_may_be_named() -> None:
+    w = World()
+
+    @w.family(key=lambda *, tenant, amount=0: tenant)
+    def pay(*, tenant: str, amount: int = 0) -> tuple[str, int]:
+        return tenant, amount
+
+    @w.family(key=lambda *, tenant, amount=0: tenant)
+    async def apay(*, tenant: str, amount: int = 0) -> tuple[str, int]:
+        return tenant, amount
+
+    assert pay(tenant="a", amount=7) == w.clock.run(apay(tenant="a", amount=7)) == ("a", 7)
+    assert count(w.family["a"], "calls", "default", "success") == 2
+
+
+def test_a_function_is_decorated_once_for_each_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = World()
+    decorated: list[str] = []
+
+    def noted(member: Member, function: Callable[..., Any]) -> Any:
+        decorated.append(member.name)
+        return Guard.__call__(member, function)
+
+    monkeypatch.setattr(Member, "__call__", noted, raising=False)
+    ask = w.family(key=str)(_text)
+    assert [ask(n) for n in (1, 1, 2, 3, 3, 1)] == ["1", "1", "2", "3", "3", "1"]
+    # The third key has no member, and the other had it from the beginning.
+    assert decorated == ["partner/other", "partner/1", "partner/2"]
+
+
+def test_nothing_is_forgotten_at_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members go with the process, and nobody waits for that."""
+    kept: list[Any] = []
+
+    def noted(*what: Any) -> Any:
+        kept.append(finalize(*what))
+        return kept[-1]
+
+    monkeypatch.setattr("seawall.resilience.family.finalize", noted)
+    ask = World().family(key=str)(_text)
+    assert ask(7) == "7"
+    assert [it.atexit for it in kept] == [False]

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.resilience.families import Boom, World, count
 
 from seawall.resilience import Bulkhead
+from seawall.resilience.fields import ERROR_NAMES
 from seawall.resilience.member import HAIR, Member
 
 
@@ -71,3 +72,39 @@ def test_who_finds_a_member_that_another_thread_has_just_made_takes_that() -> No
     assert w.family._admit("a") is made
     assert list(w.family) == ["a"]
     assert w.family.overflowed == {}
+
+
+def test_calls_in_flight_within_each_other_are_as_many_in_the_other() -> None:
+    w = World(most=1)
+    held = w.family["a"]
+
+    def leaving() -> None:
+        w.clock.advance(61)
+        assert w.family["b"].name == "partner/b"
+
+    held.call(held.call, leaving)
+    other = w.registry.get("partner/other")
+    assert other is not None
+    assert count(other, "calls", "default", "success") == 2
+
+
+def test_what_is_counted_next_to_the_errors_is_none() -> None:
+    w = World(most=1)
+    held = w.family["a"]
+    w.clock.advance(61)
+    assert w.family["b"].name == "partner/b"
+    slot = held.ledger.layout.at("errors", str(ERROR_NAMES)) + 1
+    assert slot == held.ledger.layout.at("overhead")
+    held.ledger.add(slot)
+    other = w.registry.get("partner/other")
+    assert other is not None
+    assert count(other, "overhead") == 1
+
+
+def test_a_forked_child_has_members_that_come_and_go() -> None:
+    w = World(most=1)
+    w.registry.restart()
+    assert w.family["a"].name == "partner/a"
+    w.clock.advance(61)
+    assert w.family["b"].name == "partner/b"
+    assert list(w.family) == ["b"]
