@@ -42,12 +42,14 @@ servers-demo:
 demo: env servers-demo  ## Watch a service survive the loss of its dependencies (ARGS=--stay keeps it running)
 	@PYTHONPATH=deploy $(PY) -m reference.demo $(DEMO_ARGS)
 
+# The unit tests of the core run once, as `make coverage`. With ARGS: one run of what these ask for, not measured.
 test: env servers  ## Lint, types and every test: what CI runs
 	@$(MAKE) -j2 tests/schema/node_modules/.ready tests/typing/node_modules/.ready
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(MAKE) check-generated
-	$(PY) -m pytest $(ARGS)
+	$(if $(ARGS),,@$(MAKE) coverage)
+	$(PY) -m pytest $(or $(ARGS),--ignore=tests/unit/resilience)
 
 lint: env  ## ruff: rules and format
 	$(PY) -m ruff check .
