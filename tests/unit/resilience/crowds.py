@@ -11,6 +11,7 @@ import pytest
 from tests.unit.resilience.bench import Bench
 
 from seawall.resilience import Coalesce
+from seawall.resilience.coalescing import Caller
 from seawall.resilience.flights import Flight, Flights
 
 
@@ -19,18 +20,29 @@ class Crowd:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.boarded: list[Flight] = []
-        board = Flights.board
+        # Who has found another's execution is on his way to wait for it, and his own time begins on that way.
+        found: list[None] = []
+        waiting: list[None] = []
+        self._under_way = lambda: len(found) - len(waiting)
+        board, join = Flights.board, Caller.join
 
         def noted(flights: Flights, mine: Flight) -> Flight:
             flight = board(flights, mine)
+            if flight is not mine:
+                found.append(None)
             self.boarded.append(flight)
             return flight
 
+        def joined(caller: Caller) -> None:
+            join(caller)
+            waiting.append(None)
+
         monkeypatch.setattr(Flights, "board", noted)
+        monkeypatch.setattr(Caller, "join", joined)
 
     def wait_for(self, callers: int) -> None:
         until = time.monotonic() + 10
-        while len(self.boarded) < callers:
+        while len(self.boarded) < callers or self._under_way():
             assert time.monotonic() < until, "they never came"
             time.sleep(0)
 
