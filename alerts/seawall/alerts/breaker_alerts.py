@@ -18,7 +18,6 @@ KEEP = 120.0
 #: From this share of replicas on, a breaker that is open concerns the service, not one replica.
 MOST = 0.5
 FLAPS = 3
-FORCED_FOR = 3600.0
 
 OPEN = Runbook(
     name="SeawallBreakerOpen",
@@ -90,61 +89,13 @@ STUCK = Runbook(
     "longest half-open wait.",
     policy="breaker",
 )
-FORCED = Runbook(
-    name="SeawallBreakerForcedOpen",
-    meaning="Someone forced the breaker open and it still is. It will not close by itself.",
-    impact="The dependency is not used at all. Callers get the fallback's answer or an error.",
-    diagnosis=("Logs `breaker.transition` to `forced_open` say when it was forced and from which request.",),
-    mitigation=(
-        "Reset the breaker when the reason is gone, or write down why it stays and silence this alert.",
-    ),
-    threshold="An hour: longer than a maintenance, short enough not to be forgotten overnight.",
-    policy="breaker",
-)
-DISABLED = Runbook(
-    name="SeawallBreakerDisabled",
-    meaning="Someone disabled the breaker and it still is.",
-    impact="Nothing stops calls to the dependency when it fails: callers wait for their timeouts.",
-    diagnosis=("Logs `breaker.transition` to `disabled` say when it was disabled.",),
-    mitigation=("Enable the breaker again, or write down why it stays and silence this alert.",),
-    threshold="An hour: longer than a maintenance, short enough not to be forgotten overnight.",
-    policy="breaker",
-)
 
 
 def alerts(context: Context, records: Records) -> Iterator[Alert]:
-    for criticality, guard in samples(context, "breaker"):
-        own = {"criticality": criticality}
+    for criticality, _ in samples(context, "breaker"):
         yield from _open(context, criticality)
         yield _flapping(context, criticality)
         yield _stuck(context, records, criticality)
-        for runbook, name in ((FORCED, "forced_open"), (DISABLED, "disabled")):
-            held = over_time(
-                "min", context.scope.select(catalog.BREAKER_STATE, equal("state", name)), context.window()
-            )
-            yield Alert(
-                runbook=runbook,
-                expr=context.of_criticality(max_by(held, *BY), criticality).binary("==", 1),
-                severity=QUIET[criticality],
-                summary=f"A breaker is {name.replace('_', ' ')} for more than an hour.",
-                description=text(
-                    Label("dependency"),
-                    f": breaker {name.replace('_', ' ')} by hand for more than an hour. ",
-                    Meanwhile() if runbook is FORCED else "Meanwhile callers wait for a failing dependency.",
-                ),
-                hold=context.seconds(FORCED_FOR),
-                keep=context.seconds(KEEP),
-                labels=own,
-                scenario=scene(
-                    context,
-                    guard,
-                    [context.gauge(guard, catalog.BREAKER_STATE, 0, 1, state=name)],
-                    value=1,
-                    hold=FORCED_FOR,
-                    keep=KEEP,
-                    mishaps=GAUGE_MISHAPS,
-                ),
-            )
 
 
 def _replicas(context: Context, guard: GuardPolicy, near: int) -> list[Signal]:

@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from seawall.resilience.errors import ConfigurationError
 
@@ -31,6 +31,8 @@ class GuardPolicy:
     policies: Mapping[str, Mapping[str, object]]
     objectives: Mapping[str, float]
     hash: str
+    #: Bounds of a keyed family, whose members are ``name/key``; empty for a guard of its own.
+    family: Mapping[str, float] = field(default_factory=dict)
 
     def number(self, policy: str, setting: str) -> float | None:
         """A numeric setting, ``None`` where the guard has no such policy or the setting is not set."""
@@ -38,6 +40,11 @@ class GuardPolicy:
         for part in setting.split("."):
             found = found.get(part) if isinstance(found, Mapping) else None
         return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+    @property
+    def begins(self) -> str:
+        """What its breaker begins as; "" without one."""
+        return str(self.policies.get("breaker", {}).get("mode", ""))
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -130,7 +137,23 @@ def _guard(where: str, entry: object, problems: list[str]) -> GuardPolicy | None
         policies=policies,
         objectives=_objectives(where, entry.get("objectives"), problems),
         hash=str(fingerprint),
+        family=_bounds(where, entry.get("family"), problems),
     )
+
+
+def _bounds(where: str, entry: object, problems: list[str]) -> dict[str, float]:
+    if entry is None:
+        return {}
+    bounds = entry if isinstance(entry, Mapping) else {}
+    found = {name: bounds.get(name) for name in ("most", "idle_for")}
+    good = {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    }
+    if len(good) < len(found):
+        problems.append(f"{where}: family is {entry!r}; allowed: an object with numbers most and idle_for")
+    return good
 
 
 def _objectives(where: str, entry: object, problems: list[str]) -> dict[str, float]:

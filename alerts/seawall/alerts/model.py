@@ -66,10 +66,17 @@ class Scenario:
     settings: Mapping[tuple[str, str], float] = field(default_factory=dict)
     modes: tuple[str, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
+    #: Distance of evaluations, where that of samples would make too many of a long test.
+    pace: float = 0.0
     #: It fires on quiet input too.
     always: bool = False
     #: It fires when its target is gone, where others fall silent.
     fires_unseen: bool = False
+
+    @property
+    def every(self) -> float:
+        """Distance of evaluations."""
+        return max(self.step, self.pace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,6 +150,8 @@ class Records:
         if having("timeout"):
             shares.append(self.timeouts_ratio)
         shares += [self.rejections_ratio(policy) for policy in ("bulkhead", "rate_limit") if having(policy)]
+        if any(guard.number("timeout", "threads") is not None for guard in having("timeout")):
+            shares.append(self.rejections_ratio("timeout"))
         if having("fallback"):
             shares.append(self.fallback_failures_ratio)
         kept = self.context.kept

@@ -8,14 +8,20 @@ from seawall.alerts import (
     board_cases,
     breaker_alerts,
     budget_alerts,
+    by_hand_alerts,
     cases,
+    fallback_alerts,
     links,
     pressure_alerts,
     retry_alerts,
     slowness_alerts,
+    thread_alerts,
+    traffic_alerts,
+    upkeep_alerts,
     watching_alerts,
 )
 from seawall.alerts.context import Context
+from seawall.alerts.fit_records import FitRecords, long_interval
 from seawall.alerts.model import Alert, Group, Recording
 from seawall.alerts.records import Records
 from seawall.alerts.yaml_text import dump
@@ -26,33 +32,47 @@ GROUP_SIZE = 20
 #: Files of recordings that the alerts of a file read.
 READS = {
     "breaker": ("rates",),
+    "by_hand": ("rates", "breakers"),
     "failure_budgets": ("rates", "failures_windows"),
     "degraded_budgets": ("rates", "degraded_windows"),
     "retries": ("rates", "shares"),
     "slowness": ("rates", "shares"),
     "pressure": ("rates", "shares"),
+    "threads": ("rates", "shares"),
+    "fallbacks": ("rates", "answers"),
+    "traffic": ("rates",),
+    "upkeep": ("rates", "breakers"),
     "watching": (),
 }
+#: Files of alerts about hours and days.
+SELDOM = ("by_hand", "traffic", "upkeep")
 
 
 def groups(context: Context) -> list[Group]:
     """All rules of a bundle."""
     records = Records(context)
+    fits = FitRecords(records)
     families: dict[str, Iterable[Alert]] = {
         "breaker": breaker_alerts.alerts(context, records),
+        "by_hand": by_hand_alerts.alerts(context, fits),
         "failure_budgets": budget_alerts.alerts(context, records, "success"),
         "degraded_budgets": budget_alerts.alerts(context, records, "undegraded"),
         "retries": retry_alerts.alerts(context, records),
         "slowness": slowness_alerts.alerts(context, records),
         "pressure": pressure_alerts.alerts(context, records),
+        "threads": thread_alerts.alerts(context, records),
+        "fallbacks": fallback_alerts.alerts(context, records, fits),
+        "traffic": traffic_alerts.alerts(context, records),
+        "upkeep": upkeep_alerts.alerts(context, records, fits),
         "watching": watching_alerts.alerts(context),
     }
-    own = [group for group in records.groups() if group.rules]
+    own = [group for group in (*records.groups(), *fits.groups()) if group.rules]
+    pace = dict.fromkeys(SELDOM, long_interval(context))
     for file, alerts in families.items():
         each = tuple(alerts)
         parts = [each[i : i + GROUP_SIZE] for i in range(0, len(each), GROUP_SIZE)]
         own += [
-            Group(file, f"seawall alerts, {file}" + (f" {n}" if len(parts) > 1 else ""), part)
+            Group(file, f"seawall alerts, {file}" + (f" {n}" if len(parts) > 1 else ""), part, pace.get(file))
             for n, part in enumerate(parts, 1)
         ]
     return own
@@ -74,7 +94,7 @@ def test_files(context: Context, own: Sequence[Group], heading: str) -> Iterator
     for file in dict.fromkeys(group.file for group in own if group.file in READS):
         mine = [g for g in own if g.file in (*READS[file], file)]
         alerts = [rule for group in mine for rule in group.rules if isinstance(rule, Alert)]
-        for step in sorted({alert.scenario.step for alert in alerts}):
+        for step in sorted({alert.scenario.every for alert in alerts}):
             document = {
                 "rule_files": [f"../rules/{name}.yml" for name in dict.fromkeys(g.file for g in mine)],
                 "evaluation_interval": window(step),
@@ -82,7 +102,7 @@ def test_files(context: Context, own: Sequence[Group], heading: str) -> Iterator
                 "tests": [
                     case
                     for alert in alerts
-                    if alert.scenario.step == step
+                    if alert.scenario.every == step
                     for case in cases.of(context, alert, _siblings(alert, every))
                 ],
             }

@@ -78,6 +78,8 @@ def _table(context: Context, policy: str) -> Table | None:
 def _settings(guard: GuardPolicy, policy: str) -> Mapping[str, object]:
     if policy == "objectives":
         return guard.objectives
+    if policy == "family":
+        return guard.family
     found: dict[str, object] = {}
     for name, value in guard.policies.get(policy, {}).items():
         if isinstance(value, Mapping):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from seawall.alerts.context import Context
 from seawall.alerts.document import GuardPolicy
@@ -13,6 +14,8 @@ from seawall.telemetry import catalog
 #: Who is told how loudly, by criticality of the dependency.
 LOUD: Mapping[str, Severity] = {"critical": "critical", "default": "warning", "sheddable": "info"}
 QUIET: Mapping[str, Severity] = {"critical": "warning", "default": "warning", "sheddable": "info"}
+#: What can wait for the next working day: settings that do not fit.
+TICKET: Mapping[str, Severity] = {"critical": "warning", "default": "info", "sheddable": "info"}
 
 COUNTER_MISHAPS: tuple[Mishap, ...] = (
     "counter reset",
@@ -23,12 +26,18 @@ COUNTER_MISHAPS: tuple[Mishap, ...] = (
 GAUGE_MISHAPS: tuple[Mishap, ...] = ("missed scrape", "target vanishes")
 
 
-def samples(context: Context, policy: str = "") -> Iterator[tuple[str, GuardPolicy]]:
-    """Each criticality in the document, with a guard that has the policy to stand in its tests."""
+def samples(
+    context: Context, policy: str = "", fits: Callable[[GuardPolicy], bool] = lambda guard: True
+) -> Iterator[tuple[str, GuardPolicy]]:
+    """Each criticality in the document, with a guard that has the policy to stand in its tests.
+
+    For a family its member ``other`` stands there, which is always there.
+    """
     for criticality in context.document.criticalities:
         guards = [g for g in context.document.guards if g.criticality == criticality]
-        if found := [g for g in guards if not policy or policy in g.policies]:
-            yield criticality, found[0]
+        if found := [g for g in guards if (not policy or policy in g.policies) and fits(g)]:
+            first = found[0]
+            yield criticality, replace(first, name=f"{first.name}/other") if first.family else first
 
 
 def scene(
@@ -80,6 +89,12 @@ def scene(
         modes=modes,
         mishaps=mishaps,
     )
+
+
+def sparsely(context: Context, scenario: Scenario) -> Scenario:
+    """The same, evaluated once in the shortest window: for tests of days that need samples of minutes."""
+    pace = context.seconds(BASE_WINDOW)
+    return replace(scenario, pace=pace, bad=scenario.bad + 2 * pace, tail=scenario.tail + pace)
 
 
 def calls(context: Context, guard: GuardPolicy, per_second: float, **bad: float) -> list[Signal]:

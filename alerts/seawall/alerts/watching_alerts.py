@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from seawall.alerts.context import Context
-from seawall.alerts.model import Alert, Mishap, Runbook, Severity, Signal
+from seawall.alerts.model import Alert, Mishap, Runbook, Signal
 from seawall.alerts.scenes import scene
 from seawall.alerts.text import Label, Text, Value, text
 from seawall.telemetry import catalog
@@ -45,7 +45,7 @@ DOWN = Runbook(
         "`/api/health/live` on the exporter's port: does it answer at all?",
     ),
     mitigation=("Restart the replica or repair the way to its port.",),
-    threshold="No successful scrape for a minute: one missed scrape is none.",
+    threshold="For a minute: one missed scrape is none. Where all are down, SeawallExporterGone says so.",
 )
 GONE = Runbook(
     name="SeawallExporterGone",
@@ -115,7 +115,8 @@ def alerts(context: Context) -> Iterator[Alert]:
     up = Scope(context.scope.matchers).select(UP)
     yield Alert(
         runbook=DOWN,
-        expr=max_by(up, *TARGET_LABELS).binary("==", 0),
+        # Where none answers, one alert says so.
+        expr=max_by(up, *TARGET_LABELS).binary("==", 0).where(max_by(up, "job").above(0), ("job",)),
         severity="warning",
         summary="An exporter can't be scraped.",
         description=text(
@@ -125,7 +126,7 @@ def alerts(context: Context) -> Iterator[Alert]:
         scenario=scene(
             context,
             None,
-            [_target(context, UP, 1, 0)],
+            [_target(context, UP, 1, 0), _target(context, UP, 1, 1, instance=_OTHER)],
             value=0,
             hold=DOWN_FOR,
             mishaps=("target vanishes",),
@@ -200,7 +201,7 @@ def alerts(context: Context) -> Iterator[Alert]:
     yield _watchdog(context)
 
 
-_INSTANCE = "replica-1:9464"
+_INSTANCE, _OTHER = "replica-1:9464", "replica-2:9464"
 
 
 def _target(context: Context, series: Series, quiet: float, firing: float, **labels: str) -> Signal:
@@ -283,11 +284,10 @@ def _watchdog(context: Context) -> Alert:
     up = Scope(context.scope.matchers).select(UP)
     limit = FRESH_SCRAPES * context.options.scrape_interval
     age = raw(f"time() - {max_by(call('timestamp', up), 'job')}", ("job",))
-    severity: Severity = "info"
     return Alert(
         runbook=WATCHDOG,
         expr=age.below(limit),
-        severity=severity,
+        severity="info",
         summary="Always firing: it proves that alerts of this service can arrive.",
         description=text(
             "Samples of ", Label("job"), " come in and rules are evaluated. No action is needed."

@@ -19,6 +19,7 @@ from seawall.resilience import (
 )
 
 QUOTE = '"} or x{z="'
+FAMILY = "partner [a|b] {{ .Y }}"
 BRACES = "{{ .Foo }}{{ $labels.job }}\\ `$1` \N{SNOWMAN} <b>|</b>"
 
 
@@ -34,7 +35,7 @@ def _registry() -> Registry:
         timeout=Timeout(attempt=1.0, total=5.0),
         bulkhead=Bulkhead(limit=20),
         rate_limit=RateLimit(rate=100.0, burst=20),
-        fallback=Fallback(stale_for=300.0, default=None),
+        fallback=Fallback(stale_for=900.0, default=None),
         objectives=Objectives(success=0.999, undegraded=0.99),
     )
     made.guard(
@@ -52,6 +53,13 @@ def _registry() -> Registry:
         bulkhead=Bulkhead(limit=4),
     )
     made.guard("bare")
+    made.guard(
+        "files",
+        breaker=Breaker(mode="metrics_only"),
+        timeout=Timeout(attempt=1.0, threads=8),
+        fallback=Fallback(stale_for=3600.0, queue=print),
+    )
+    made.family(FAMILY, most=50, breaker=Breaker(mode="disabled"), criticality="sheddable")
     return made
 
 

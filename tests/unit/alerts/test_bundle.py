@@ -48,24 +48,35 @@ def test_the_same_policies_give_the_same_bytes(document: dict[str, Any]) -> None
 def test_what_the_job_is_about_is_alerted_on(bundle: dict[str, str]) -> None:
     assert {rule["alert"] for rule in alerts(bundle)} == {
         "SeawallBreakerDisabled",
+        "SeawallBreakerFalseOpens",
         "SeawallBreakerFlapping",
         "SeawallBreakerForcedOpen",
         "SeawallBreakerHalfOpenStuck",
+        "SeawallBreakerMetricsOnly",
+        "SeawallBreakerNeverDecides",
         "SeawallBreakerOpen",
+        "SeawallBreakerTrialOver",
         "SeawallBulkheadRejecting",
         "SeawallBulkheadSaturated",
         "SeawallDegradedBudgetBurn",
+        "SeawallDependencySilent",
         "SeawallDependencySlow",
         "SeawallExporterDown",
         "SeawallExporterGone",
         "SeawallFailureBudgetBurn",
         "SeawallFallbackFailing",
+        "SeawallFamilyOverflowing",
         "SeawallListenerErrors",
         "SeawallPolicyDrift",
+        "SeawallQueuedWorkGrowing",
         "SeawallRateLimited",
         "SeawallRetryBudgetExhausted",
         "SeawallRetryStorm",
+        "SeawallServiceSilent",
+        "SeawallStaleTooOld",
         "SeawallTelemetryDropped",
+        "SeawallThreadsAbandoned",
+        "SeawallThreadsBusy",
         "SeawallTimeouts",
         "SeawallWatchdog",
     }
@@ -179,7 +190,7 @@ def test_runbooks_tell_the_policies_numbers(bundle: dict[str, str]) -> None:
     headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
     assert headings == ["Meaning", "Impact", "Diagnosis", "Mitigation", "The policies' numbers"]
     rows = [line for line in page.splitlines() if line.startswith("| ")]
-    assert len(rows) == 1 + 3
+    assert len(rows) == 1 + 5
     assert any("bank\\-api | critical | stale, default | 0.5 | 100 | 10 | 30 |" in row for row in rows)
 
 
