@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-kill campaign-outage mutation generate check-generated clean
+.PHONY: help env servers newer servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-kill campaign-outage mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ tests/%/node_modules/.ready: tests/%/package-lock.json
 
 servers:  ## The programs that the tests run beside the service, from apt where that is possible
 	@deploy/servers.sh test
+
+newer:  ## Newer Prometheus and Alertmanager below .newer/, which the tests of versions then run too
+	@deploy/newer.sh
 
 servers-demo:
 	@deploy/servers.sh demo

@@ -70,3 +70,9 @@ def test_without_python_the_environment_says_so(
     assert result.returncode == 1
     assert "no Python 3.11 or newer found as PYTHON=/no/such/python" in result.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_newer_servers_are_debians(root: Path, bare_path: dict[str, str]) -> None:
+    result = run(root / "deploy/newer.sh", **bare_path)
+    assert result.returncode == 1
+    assert "this is no Debian" in result.stderr

@@ -1,0 +1,54 @@
+"""Which Prometheus and Alertmanager there are: the installed ones, and newer ones that `make "
+"newer` unpacked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+#: `NAME-VERSION/usr/bin` of each.
+NEWER = Path(os.environ.get("SEAWALL_NEWER", Path(__file__).resolve().parents[2] / ".newer"))
+NONE = "no newer one is at hand: make newer"
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """A server with its tools; ``version`` is major and minor."""
+
+    version: str
+    folder: Path | None = None
+
+    def tool(self, *names: str) -> str:
+        path = str(self.folder) if self.folder else None
+        found = next((at for name in names if (at := shutil.which(name, path=path))), None)
+        if found is None:
+            pytest.skip(f"{names[0]} is not on PATH: make servers")
+        return found
+
+    def run(self, name: str, *arguments: object, code: int = 0) -> str:
+        command = [self.tool(name), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+def every(server: str, oldest: str) -> list[object]:
+    """The installed one (the oldest, on the Debian this is tested on) and each newer one, for parametrize."""
+    found = []
+    for folder in sorted(NEWER.glob(f"{server}-[0-9]*")):
+        version = re.match(r"[0-9]+\.[0-9]+", folder.name.removeprefix(f"{server}-"))
+        if version is not None and (folder / "usr/bin").is_dir():
+            found.append(AtHand(version[0], folder / "usr/bin"))
+    newer: list[object] = [pytest.param(each, id=each.version) for each in found]
+    missing = pytest.param(AtHand(""), id="newer", marks=pytest.mark.skip(reason=NONE))
+    return [pytest.param(AtHand(oldest), id=oldest), *(newer or [missing])]
+
+
+PROMETHEUS = every("prometheus", "2.42")
+ALERTMANAGER = every("prometheus-alertmanager", "0.25")
