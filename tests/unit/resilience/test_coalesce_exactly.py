@@ -25,18 +25,19 @@ class Alarm(BaseException):
 
 
 def ends_of(b: Bench) -> dict[int, tuple[Any, ...]]:
-    """What observers are told of the end of each call, numbered as they began to be watched."""
+    """What observers are told of the end of each call: its operation first. Numbered as they are watched."""
     ends: dict[int, tuple[Any, ...]] = {}
 
     class Watch:
-        def __init__(self, number: int) -> None:
+        def __init__(self, number: int, operation: str) -> None:
             self.number = number
+            self.operation = operation
 
         def __getattr__(self, name: str) -> Callable[..., None]:
             return lambda *_: None
 
         def call_ended(self, *facts: Any) -> None:
-            ends[self.number] = facts
+            ends[self.number] = self.operation, *facts
 
     class Observer:
         calls = 0
@@ -46,7 +47,7 @@ def ends_of(b: Bench) -> dict[int, tuple[Any, ...]]:
 
         def call_started(self, guard: Guard, operation: str) -> Any:
             self.calls += 1
-            return Watch(self.calls)
+            return Watch(self.calls, operation)
 
     b.registry.observe(Observer())
     return ends
@@ -62,11 +63,11 @@ def test_who_begins_anew_ends_with_the_error_of_what_he_began() -> None:
     b.answer = answer
     first, second = b.crowd(None, None)
     assert (type(first), type(second)) == (CANCELLED, ConnectionError)
-    assert sorted(facts[:4] for facts in ends.values()) == [
-        ("cancelled", 1, "", "CancelledError"),
+    assert sorted(facts[:5] for facts in ends.values()) == [
+        ("default", "cancelled", 1, "", "CancelledError"),
         # His own, and that of the execution that he began.
-        ("failure", 0, "", "ConnectionError"),
-        ("failure", 1, "", "ConnectionError"),
+        ("default", "failure", 0, "", "ConnectionError"),
+        ("default", "failure", 1, "", "ConnectionError"),
     ]
 
 
@@ -90,7 +91,17 @@ def test_who_is_interrupted_while_he_waits_ends_with_that(
 
     answer, error = crowd.ask(work, work)
     assert (answer, type(error)) == ("answer", Alarm)
-    assert ends[2][:4] == ("cancelled", 0, "", "Alarm")
+    assert ends[2][:5] == ("default", "cancelled", 0, "", "Alarm")
+
+
+def test_a_task_that_is_cancelled_while_it_waits_ends_with_that() -> None:
+    b = Shared()
+    ends = ends_of(b)
+    assert b.crowd(None, 0.5)[0] == "answer"
+    assert sorted(facts[:5] for facts in ends.values()) == [
+        ("default", "cancelled", 0, "", "CancelledError"),
+        ("default", "success", 1, "", ""),
+    ]
 
 
 def test_operations_do_not_share_what_one_function_does(crowd: Crowd) -> None:
