@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
 import time
 import unicodedata
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +18,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from seawall.cli.annotations import Annotations, NotAnnotated
+from seawall.cli.receive_access import Access
+
 PATHS = ("/", "/notifications")
+#: So many notifications at most are known to be in the file, and waiting for Grafana.
+HALF_DONE = 1000
 
 
 class Kept:
@@ -65,35 +72,50 @@ def create_app(
     kept: Kept | None,
     *,
     show: Callable[[dict[str, object]], None],
-    allowed: Callable[[str], bool] = lambda header: True,
+    access: Access | None = None,
+    annotations: Annotations | None = None,
     most: int,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """Answers 200 only to what was kept; 5xx makes Alertmanager send again, 4xx is what it must not repeat.
 
-    ``allowed`` judges the Authorization header, ``most`` is the largest body in bytes.
+    ``most`` is the largest body in bytes. What Grafana did not take is asked for again, and is then neither
+    kept nor shown a second time.
     """
+    door = access or Access()
+    half_done: OrderedDict[bytes, None] = OrderedDict()
 
     async def take(request: Request) -> Response:
-        if not allowed(request.headers.get("authorization", "")):
-            return PlainTextResponse("not allowed\n", 401, {"WWW-Authenticate": "Bearer"})
+        if (refusal := await door.refusal(_authorization(request))) is not None:
+            return PlainTextResponse("not allowed\n", refusal, {"WWW-Authenticate": door.challenge})
         body = await _body(request, most)
         if body is None:
             return PlainTextResponse(f"more than {most} bytes\n", 413)
         notification = _parsed(body)
         if notification is None:
             return PlainTextResponse("no notification of Alertmanager\n", 400)
-        if kept is not None:
+        digest = hashlib.sha256(body).digest()
+        if digest not in half_done:
+            if kept is not None:
+                try:
+                    await run_in_threadpool(kept.add, notification, clock())
+                except OSError as error:
+                    return PlainTextResponse(f"not kept: {error.strerror}\n", 503)
             try:
-                await run_in_threadpool(kept.add, notification, clock())
-            except OSError as error:
-                return PlainTextResponse(f"not kept: {error.strerror}\n", 503)
-        try:
-            show(notification)
-        except OSError:
-            # The terminal went away; what is kept is kept.
-            if kept is None:
-                return PlainTextResponse("not shown and not kept\n", 503)
+                show(notification)
+            except OSError:
+                # The terminal went away; what is kept is kept.
+                if kept is None:
+                    return PlainTextResponse("not shown and not kept\n", 503)
+        if annotations is not None:
+            try:
+                await run_in_threadpool(annotations.add, notification)
+            except NotAnnotated as error:
+                half_done[digest] = None
+                if len(half_done) > HALF_DONE:
+                    half_done.popitem(last=False)
+                return PlainTextResponse(f"not annotated: {error}\n", 503)
+            half_done.pop(digest, None)
         return Response(status_code=200)
 
     return Starlette(routes=[Route(path, take, methods=["POST"]) for path in PATHS])
@@ -119,6 +141,10 @@ def printable(text: str) -> str:
         char if unicodedata.category(char)[0] != "C" else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def _authorization(request: Request) -> list[bytes]:
+    return [value for name, value in request.headers.raw if name == b"authorization"]
 
 
 async def _body(request: Request, most: int) -> bytes | None:

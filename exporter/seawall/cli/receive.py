@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import hmac
 import signal
 import socket
 from collections.abc import Iterator
@@ -31,18 +30,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep notifications here, one line of JSON each",
     )
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help="bearer token that senders must show")
+    senders = parser.add_argument_group("who may send (default: everybody who reaches it)")
+    senders.add_argument("--token-file", type=Path, metavar="FILE", help="a bearer token")
+    senders.add_argument("--user", metavar="NAME", help="basic authentication, with --password-file")
+    senders.add_argument("--password-file", type=Path, metavar="FILE", help="the password of --user")
+    senders.add_argument(
+        "--users-file", type=Path, metavar="FILE", help="users and bcrypt hashes, as htpasswd -B writes them"
+    )
+    grafana = parser.add_argument_group("annotations in Grafana")
+    grafana.add_argument("--grafana-url", metavar="URL", help="Grafana's root")
+    grafana.add_argument(
+        "--grafana-token-file",
+        type=Path,
+        metavar="FILE",
+        help="a service account's token, for the URL",
+    )
+    grafana.add_argument("--grafana-ca-file", type=Path, metavar="FILE", help="certificates (PEM) to trust")
     parser.add_argument(
         "--max-bytes", type=int, default=4 * 1024 * 1024, metavar="N", help="largest notification taken"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from seawall.cli import annotations
     from seawall.cli.notifications import Kept, create_app, words
+    from seawall.cli.receive_access import access
 
     if arguments.max_bytes < 1:
         raise CliError(f"--max-bytes is {arguments.max_bytes}; allowed: 1 or more")
-    token = _token(arguments.token_file) if arguments.token_file else ""
+    door = access(
+        token_file=arguments.token_file,
+        user=arguments.user,
+        password_file=arguments.password_file,
+        users_file=arguments.users_file,
+    )
+    if (arguments.grafana_url is None) is not (arguments.grafana_token_file is None):
+        raise CliError("--grafana-url and --grafana-token-file belong together; allowed: both, or neither")
+    posts = None
+    if arguments.grafana_url is not None:
+        posts = annotations.connect(
+            arguments.grafana_url, arguments.grafana_token_file, arguments.grafana_ca_file
+        )
     kept = Kept(arguments.file) if arguments.file else None
     if kept is not None:
         try:
@@ -55,18 +83,18 @@ def run(arguments: argparse.Namespace) -> int:
         for line in words(notification):
             print(line, flush=True)
 
-    def allowed(header: str) -> bool:
-        return not token or hmac.compare_digest(header.encode(), f"Bearer {token}".encode())
-
-    app = create_app(kept, show=show, allowed=allowed, most=arguments.max_bytes)
+    app = create_app(kept, show=show, access=door, annotations=posts, most=arguments.max_bytes)
     host, port = listener.getsockname()[:2]
     where = f", kept in {arguments.file}" if arguments.file else ""
+    where += f", annotated in {posts.where}" if posts is not None else ""
     print(f"receiving notifications on http://{host}:{port}/notifications{where}", flush=True)
     try:
         asyncio.run(_serve(app, listener))
     finally:
         if kept is not None:
             kept.close()
+        if posts is not None:
+            posts.close()
     return 0
 
 
@@ -87,17 +115,6 @@ async def _serve(app: Starlette, listener: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     await server.serve([listener])
-
-
-def _token(path: Path) -> str:
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = reason(error) if isinstance(error, OSError) else "it is no text"
-        raise CliError(f"can't read the token file {path}: {why}") from None
-    if not token:
-        raise CliError(f"the token file {path} is empty")
-    return token
 
 
 def _listen(host: str, port: int) -> socket.socket:

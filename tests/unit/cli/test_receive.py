@@ -15,6 +15,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from seawall.cli.notifications import Kept, create_app, words
+from seawall.cli.receive_access import Access
 
 NOTIFICATION: dict[str, Any] = {
     "version": "4",
@@ -71,7 +72,7 @@ class Desk:
         app = create_app(
             self.kept,
             show=self.shown.append,
-            allowed=lambda header: not token or header == f"Bearer {token}",
+            access=Access(token=token),
             most=most,
             clock=lambda: 12.5,
         )
