@@ -12,6 +12,7 @@ from seawall.telemetry.promql import (
     Expr,
     Matcher,
     Scope,
+    avg_by,
     constant,
     equal,
     histogram_quantile,
@@ -45,6 +46,11 @@ class Ask:
     def legend(self) -> str:
         """One guard's name on a panel."""
         return " / ".join(f"{{{{{label}}}}}" for label in self.by)
+
+    @property
+    def exemplars(self) -> bool:
+        """Whether the series carry single calls that open their trace."""
+        return True
 
     def total(self, series: Series, *matchers: Matcher, by: tuple[str, ...] = (), over: str = WINDOW) -> Expr:
         """Per second, summed over instances; by nothing unless told."""
@@ -102,6 +108,18 @@ class Ask:
         allowed = constant(1) - self.setting("objectives", objective, by)
         return share.binary("/", allowed, on=by)
 
+    def rejecting_share(self, by: tuple[str, ...]) -> Expr:
+        """For each dependency the share of processes that turn its calls away."""
+        return avg_by(self.rejecting(tuple(dict.fromkeys((*self.scope.target_labels, *by)))), *by)
+
+    def breakers_rejecting(self, each: tuple[str, ...]) -> Expr:
+        """How many of a process's breakers turn calls away."""
+        return sum_by(self.rejecting(tuple(dict.fromkeys((*each, *self.by)))), *each)
+
+    def replicas_rejecting(self, each: tuple[str, ...]) -> Expr:
+        """Share of processes of which any breaker turns calls away."""
+        return avg_by(self.rejecting(each))
+
     def rejecting_seconds(self, by: tuple[str, ...]) -> Expr:
         """Seconds since the breaker was last closed, where it is not now; within the board's time."""
         closed = self.scope.select(catalog.BREAKER_STATE, equal("state", "closed"))
@@ -119,6 +137,10 @@ class Ask:
         seen = over_time("present", self.scope.select(catalog.BUILD_INFO), RANGE)
         return max_by(seen, *by)
 
+    def criticality(self, by: tuple[str, ...]) -> Expr:
+        """Every guard with its criticality as a label."""
+        return max_by(self.scope.select(catalog.POLICY_INFO), *by, "criticality")
+
     def of_criticality(self, expr: Expr, criticality: str) -> Expr:
         """Only guards of one criticality; ``expr`` still has all labels of `by`."""
         info = self.scope.select(catalog.POLICY_INFO, equal("criticality", criticality))
@@ -131,14 +153,19 @@ class Ask:
         return sum_by(step.above(0), *self.by)
 
 
+def within_fleet(options: Options) -> tuple[Matcher, ...]:
+    """What the variables for cluster, namespace and job select."""
+    chosen = {
+        options.cluster_label: "$cluster",
+        options.namespace_label: "$namespace",
+        options.job_label: "$job",
+    }
+    return tuple(matches(label, variable) for label, variable in chosen.items() if label)
+
+
 def ask(options: Options, *, operations: bool) -> Ask:
     """Questions for a board with the usual variables; ``operations``: among them one for the operation."""
-    matchers = []
-    if options.cluster_label:
-        matchers.append(matches(options.cluster_label, "$cluster"))
-    if options.namespace_label:
-        matchers.append(matches(options.namespace_label, "$namespace"))
-    matchers += [matches(options.job_label, "$job"), matches(options.instance_label, "$instance"), GUARD]
+    matchers = [*within_fleet(options), matches(options.instance_label, "$instance"), GUARD]
     if operations:
         matchers.append(matches("operation", "$operation"))
     by = (options.job_label, "dependency") if options.several_services else ("dependency",)

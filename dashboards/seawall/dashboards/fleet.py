@@ -1,6 +1,6 @@
 """Many replicas: how they are spread, which is the worst, how many of them have lost a dependency.
 
-Every query gives a handful of series whatever the number of replicas.
+Every query gives a handful of series whatever the number of replicas, and reads some hundreds.
 """
 
 from __future__ import annotations
@@ -8,24 +8,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seawall.dashboards import variables
-from seawall.dashboards.ask import Ask, ask
+from seawall.dashboards.ask import Ask
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options
 from seawall.dashboards.panels import Board, Column, Panel, Query, Row, Stat, Table, TimeSeries, side_by_side
+from seawall.dashboards.recorded_ask import over_replicas
 from seawall.dashboards.subjects.tables import Answer, answered
 from seawall.telemetry import catalog
-from seawall.telemetry.promql import Expr, avg_by, count_by, max_by, min_by, quantile_by, sum_by, topk
+from seawall.telemetry.promql import Expr, count_by, max_by, min_by, quantile_by, topk
 
 NAME = "fleet"
 
 
 def board(facts: Facts, options: Options) -> Board:
     """By instance, never by instance and dependency at once."""
-    a = ask(options, operations=False)
+    a = over_replicas(options, dependencies=False)
     each = options.process_labels
     rows = [Row(title="Now", panels=side_by_side(*_now(a, facts, each, options)))]
     if facts.has("breaker"):
-        rows.append(Row(title="Breakers over the replicas", panels=(_open_share(a, each, options),)))
+        rows.append(Row(title="Breakers over the replicas", panels=(_open_share(a),)))
     rows += [
         Row(title="Spread over the replicas", panels=_spread(a, each, options)),
         Row(title="Worst replicas", panels=(_worst(a, facts, each, options),)),
@@ -37,7 +38,7 @@ def board(facts: Facts, options: Options) -> Board:
         title=f"Resilience fleet: {facts.service}",
         description="Many replicas: how they are spread, which is the worst, how many lost a dependency.",
         rows=tuple(rows),
-        variables=variables.variables(options, one_guard=False, operations=False),
+        variables=variables.over_replicas(options, dependencies=False),
         annotations=variables.transitions(a, options) if facts.has("breaker") else (),
     )
 
@@ -80,7 +81,7 @@ def _now(a: Ask, facts: Facts, each: tuple[str, ...], options: Options) -> tuple
             "Share of replicas that turn calls to at least one dependency away. "
             "When small: a few replicas are ill. When near 100 %: the dependency is down."
         ),
-        queries=(Query(expr=avg_by(a.rejecting(each)), legend="share"),),
+        queries=(Query(expr=a.replicas_rejecting(each), legend="share"),),
         unit="percentunit",
         decimals=0,
         steps=palette.rising(0.01, 0.5),
@@ -89,16 +90,16 @@ def _now(a: Ask, facts: Facts, each: tuple[str, ...], options: Options) -> tuple
     return (replicas, share, worst)
 
 
-def _open_share(a: Ask, each: tuple[str, ...], options: Options) -> TimeSeries:
-    by = tuple(label for label in a.by if label not in each)
+def _open_share(a: Ask) -> TimeSeries:
     return TimeSeries(
         key="open-share",
         title="Replicas whose breaker is not closed, by dependency",
         description=(
-            "For each dependency the share of replicas that turn its calls away. When a line steps to 100 "
-            "%: the dependency is down for all. When it hovers low: single replicas are cut off."
+            "The share of replicas that turn a dependency's calls away; the ten dependencies with the most. "
+            "When a line steps to 100 %: the dependency is down for all. When it hovers low: single replicas "
+            "are cut off."
         ),
-        queries=(Query(expr=avg_by(a.rejecting((*each, *by)), *a.by), legend=a.legend),),
+        queries=(Query(expr=topk(10, a.rejecting_share(a.by)), legend=a.legend),),
         width=24,
         unit="percentunit",
         minimum=0.0,
@@ -184,8 +185,7 @@ def _worst(a: Ask, facts: Facts, each: tuple[str, ...], options: Options) -> Tab
         open_now = Column(
             field="", title="Breakers not closed", decimals=0, steps=palette.rising(1, 2), cell="color-text"
         )
-        rejecting = a.rejecting((*each, *(label for label in a.by if label not in each)))
-        answers.append((sum_by(rejecting, *each).where(worst, on=each), open_now))
+        answers.append((a.breakers_rejecting(each).where(worst, on=each), open_now))
     queries, columns = answered(answers)
     return Table(
         key="worst-replicas",

@@ -15,10 +15,13 @@ def uid(service: str, board: str, prefix: str = "seawall") -> str:
 
 
 def to_dependency(service: str, options: Options, *, name: str) -> Link:
-    """To the board of one guard, time and choices kept. ``name``: Grafana's macro for the guard's name."""
+    """From a board over all replicas to that of one guard, time and choices kept.
+
+    ``name``: Grafana's macro for the guard's name.
+    """
     kept = ["cluster"] if options.cluster_label else []
     kept += ["namespace"] if options.namespace_label else []
-    kept += ["datasource", "job", "instance"]
+    kept += ["datasource", "job"] if options.recorded else ["datasource", "job", "instance"]
     choices = "&".join(f"${{{variable}:queryparam}}" for variable in kept)
     board = uid(service, "dependency", options.uid_prefix)
     return Link(

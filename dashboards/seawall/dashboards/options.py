@@ -13,6 +13,8 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _PREFIX = re.compile(r"[a-zA-Z0-9_-]{1,16}")
 _INTERVAL = re.compile(r"[1-9][0-9]*(ms|s|m|h)")
 
+_WINDOW = re.compile(r"([1-9][0-9]*(ms|s|m|h))+")
+
 
 class OptionsError(ValueError):
     """Options that can't be; ``problems`` has one line for each."""
@@ -29,6 +31,11 @@ class Options:
     Label names: ``job_label`` and ``instance_label`` as the scrape writes them; ``cluster_label`` and
     ``namespace_label`` add a variable and a matcher each when given. ``several_services`` keeps guards of the
     same name in different jobs apart, for boards that watch more than one service.
+
+    ``recorded``: Overview and Fleet ask for what the recording rules of `seawall.alerts` keep, so that they
+    are as fast for 300 replicas as for one; they are about all replicas and have no variable ``instance``.
+    False where these rules are not loaded: both ask for raw series, as the other boards do. ``rate_window``:
+    of these rules, 5 minutes unless a bundle is made at another pace.
 
     ``drop`` takes out panels by ``board.key``, such as ``overview.latency``. ``extra`` adds rows to a
     board by its name. ``change`` is called with (board name, panel) and gives the panel to draw: another
@@ -48,6 +55,8 @@ class Options:
     cluster_label: str = ""
     namespace_label: str = ""
     several_services: bool = False
+    recorded: bool = True
+    rate_window: str = "5m"
     time_from: str = "now-1h"
     refresh: str = "30s"
     scrape_interval: str = "15s"
@@ -79,6 +88,8 @@ class Options:
             value = getattr(self, name)
             if not _INTERVAL.fullmatch(value):
                 wrong.append(f"{name} {value!r} is no interval such as 15s or 1m")
+        if not _WINDOW.fullmatch(self.rate_window):
+            wrong.append(f"rate_window {self.rate_window!r} is no window such as 5m or 1m30s")
         if not self.folder.strip():
             wrong.append("folder is empty")
         if wrong:

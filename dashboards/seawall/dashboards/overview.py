@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seawall.dashboards import links, variables
-from seawall.dashboards.ask import Ask, ask
+from seawall.dashboards.ask import Ask
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options
 from seawall.dashboards.panels import Board, Panel, Row
+from seawall.dashboards.recorded_ask import over_replicas
 from seawall.dashboards.subjects import breakers, calls, latency, limits, tables
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import Expr
@@ -18,7 +19,7 @@ NAME = "overview"
 
 def board(facts: Facts, options: Options) -> Board:
     """The board to open first."""
-    a = ask(options, operations=False)
+    a = over_replicas(options, dependencies=True)
     rows = [Row(title="Now", panels=_now(a, facts, options))]
     if facts.has("breaker"):
         to_guard = links.to_dependency(facts.service, options, name="__field.labels.dependency")
@@ -39,7 +40,7 @@ def board(facts: Facts, options: Options) -> Board:
         title=f"Resilience overview: {facts.service}",
         description="Is anything wrong, where, since when, and what do users feel.",
         rows=tuple(rows),
-        variables=variables.variables(options, one_guard=False, operations=False),
+        variables=variables.over_replicas(options, dependencies=True),
         annotations=variables.transitions(a, options) if facts.has("breaker") else (),
     )
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from seawall.telemetry.recorded import FAILED, REJECTING
+
 #: Breaker states as numbers, mildest first: over many instances the worst is the largest.
 STATE_CODES = {"closed": 0, "metrics_only": 1, "disabled": 2, "half_open": 3, "open": 4, "forced_open": 5}
 STATE_TEXTS = {
@@ -17,12 +19,10 @@ STATE_TEXTS = {
     "open": "open",
     "forced_open": "forced open",
 }
-#: States in which calls are turned away.
-REJECTING_STATES = ("half_open", "open", "forced_open")
+REJECTING_STATES = REJECTING
 
 CALL_OUTCOMES = ("success", "degraded", "failure", "timeout", "rejected", "cancelled")
-#: What a caller has to call an error. Degraded is an answer; cancelled was the caller's own choice.
-FAILED_OUTCOMES = ("failure", "timeout", "rejected")
+FAILED_OUTCOMES = FAILED
 ATTEMPT_OUTCOMES = ("success", "slow", "failure", "timeout", "ignored", "cancelled")
 CRITICALITIES = ("critical", "default", "sheddable")
 

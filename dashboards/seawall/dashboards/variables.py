@@ -9,6 +9,13 @@ from seawall.telemetry import catalog
 from seawall.telemetry.promql import Matcher, Scope, matches
 
 
+def over_replicas(options: Options, *, dependencies: bool) -> tuple[Variable, ...]:
+    """For a board over all replicas: what is recorded can't be chosen by what was not kept."""
+    every = variables(options, one_guard=False, operations=False)
+    gone = {"instance"} if dependencies else {"instance", "dependency"}
+    return tuple(variable for variable in every if not (options.recorded and variable.name in gone))
+
+
 def variables(options: Options, *, one_guard: bool, operations: bool) -> tuple[Variable, ...]:
     """Cluster and namespace where there are such labels, then job, instance, dependency and operation."""
     chosen: list[Variable] = []

@@ -22,7 +22,7 @@ INTERVALS = {
 """What Grafana fills in itself, for a range of two minutes and a scrape interval of one second."""
 UNTOUCHED = (
     ("no listener fails", (catalog.LISTENER_ERRORS.name,)),
-    ("no breaker is in metrics_only", (catalog.BREAKER_WOULD_REJECT.name,)),
+    ("no breaker is in metrics_only", (catalog.BREAKER_WOULD_REJECT.name.removesuffix("_total"),)),
     ("nothing drifts from the bundle", (catalog.POLICY_INFO.name, "policy_hash")),
 )
 """What does not happen in the scenario, and the parts by which a query that looks for it is known."""

@@ -78,6 +78,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SERVER=VERSION,...",
         help="versions to write for (default: prometheus=2.42,alertmanager=0.25, which newer ones take too)",
     )
+    labels = parser.add_argument_group("labels of the targets, in a fleet")
+    for name, text in (
+        ("cluster", "that names the cluster; a variable of its own on every board"),
+        ("namespace", "that names the namespace; a variable of its own on every board"),
+        ("job", "that names the service, where boards shall go by another than job"),
+        ("instance", "that names the replica, where boards shall go by another than instance"),
+    ):
+        labels.add_argument(f"--{name}-label", metavar="LABEL", help=text)
+    labels.add_argument(
+        "--without-rules",
+        dest="recorded",
+        action="store_false",
+        default=None,
+        help="Prometheus does not load this bundle's rules: boards over all replicas ask for raw series",
+    )
     kubernetes = parser.add_argument_group("Kubernetes")
     kubernetes.add_argument(
         "--kubernetes",
@@ -137,7 +152,12 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
         rules = _rules(arguments, given)
         boards = dashboards.Options(
             **_chosen(
-                dashboards.Options, {**given, "scrape_interval": f"{round(rules.scrape_interval * 1000)}ms"}
+                dashboards.Options,
+                {
+                    **given,
+                    "scrape_interval": f"{round(rules.scrape_interval * 1000)}ms",
+                    "rate_window": rules.rate_window,
+                },
             )
         )
         files = alerts.build(document, rules) if arguments.only != "dashboards" else {}

@@ -127,8 +127,8 @@ class Recordings:
 
     @cached_property
     def transitions(self) -> Recorded:
-        """Changes of state since the evaluation before: added up over time they are all of them."""
-        counter = self.scope.select(catalog.BREAKER_TRANSITIONS)
+        """Openings and closings since the evaluation before: added up over time they are all of them."""
+        counter = self.scope.select(catalog.BREAKER_TRANSITIONS, one_of("to_state", ("open", "closed")))
         step = Expr(f"{counter.text} - {counter.text} offset {self.interval}", counter.labels)
         level = (*self.dependency, "to_state")
         return self._kept(level, "seawall_breaker_transitions:delta", call("clamp_min", step, 0))

@@ -20,7 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration import rule_history
 
+from seawall import alerts
 from seawall.resilience import (
     Breaker,
     Bulkhead,
@@ -190,13 +192,24 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, until: float) -> Iterat
         pytest.fail("prometheus and promtool are not on PATH: run `make servers`")
     folder = tmp_path_factory.mktemp("prometheus")
     _backfill(folder, history(until))
+    # What one rule records another may ask for: they are evaluated over the hour one after the other.
+    for rules in rule_history.stages(alerts.build(Instance("one", 0).registry.describe())):
+        with _running(folder) as base:
+            rule_history.evaluate(folder, base, rules, until - LASTS, until, STEP)
+    with _running(folder) as base:
+        yield lambda path: _get(base + path)
+
+
+@contextlib.contextmanager
+def _running(folder: Path) -> Iterator[str]:
+    """A server on what is in the folder, at an address of its own."""
     port = _free_port()
+    base = f"http://127.0.0.1:{port}"
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(_command(folder, port), stdout=log, stderr=subprocess.STDOUT)
     try:
-        base = f"http://127.0.0.1:{port}"
         _ready(base, process, folder / "log")
-        yield lambda path: _get(base + path)
+        yield base
     finally:
         process.terminate()
         process.wait(timeout=30)

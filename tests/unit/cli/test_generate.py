@@ -263,3 +263,27 @@ def test_what_kubernetes_does_not_take_is_named(
     assert main((*GENERATE, "--kubernetes", *more)) == 2
     assert said in capsys.readouterr().err
     assert not (here / "out").exists()
+
+
+def test_labels_of_a_fleet_reach_boards_and_rules(here: Path) -> None:
+    assert main((*GENERATE, "--cluster-label", "cluster", "--instance-label", "pod")) == 0
+    found = tree(here / "out")
+    for text in (found["dashboards/fleet.json"], found["prometheus/rules/boards.yml"]):
+        assert b"cluster_job_pod:seawall_calls:rate5m{" in text
+
+
+def test_boards_ask_for_what_this_bundles_rules_record(here: Path) -> None:
+    assert main((*GENERATE, "--time-factor", "0.5")) == 0
+    found = tree(here / "out")
+    for text in (found["dashboards/overview.json"], found["prometheus/rules/boards.yml"]):
+        assert b"job_dependency_error:seawall_errors:rate2m30s" in text
+
+
+def test_without_rules_boards_ask_for_raw_series(here: Path) -> None:
+    assert main((*GENERATE, "--only", "dashboards", "--without-rules")) == 0
+    assert b"job_dependency" not in b"".join(tree(here / "out").values())
+
+
+def test_a_label_that_is_none_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main((*GENERATE, "--cluster-label", "a-b")) == 2
+    assert "options.cluster_label is 'a-b'" in capsys.readouterr().err

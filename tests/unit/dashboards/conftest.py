@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seawall.dashboards import build
+from seawall.dashboards import Options, build
 
 Json = dict[str, Any]
 
@@ -51,10 +51,16 @@ def document() -> Json:
     return policies(full("bank-api"), guard("cache", "sheddable"), guard("mail"))
 
 
+@pytest.fixture(scope="session", params=[True, False], ids=["with rules", "without rules"])
+def recorded(request: pytest.FixtureRequest) -> bool:
+    """Whether boards over all replicas ask for what recording rules keep."""
+    return bool(request.param)
+
+
 @pytest.fixture(scope="session")
-def dashboards(document: Json) -> dict[str, Json]:
+def dashboards(document: Json, recorded: bool) -> dict[str, Json]:
     """Parsed dashboards by file name."""
-    return {name: json.loads(text) for name, text in build(document).items()}
+    return {name: json.loads(text) for name, text in build(document, Options(recorded=recorded)).items()}
 
 
 @pytest.fixture(scope="session")

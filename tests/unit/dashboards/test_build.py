@@ -183,16 +183,26 @@ def test_where_there_is_nothing_to_judge_nothing_looks_bad() -> None:
                 assert special == ([] if absent else [{"match": "null+nan", "result": nothing}])
 
 
-def test_other_label_names() -> None:
+@pytest.mark.parametrize("recorded", [True, False])
+def test_other_label_names(recorded: bool) -> None:
     options = Options(
-        job_label="service", instance_label="pod", cluster_label="cluster", several_services=True
+        job_label="service",
+        instance_label="pod",
+        cluster_label="cluster",
+        namespace_label="k8s_namespace",
+        several_services=True,
+        recorded=recorded,
     )
-    for board in parsed(document(entry("x")), options).values():
+    for name, board in parsed(document(entry("x")), options).items():
+        over_replicas = recorded and name in ("overview.json", "fleet.json")
         names = [v["name"] for v in board["templating"]["list"]]
-        assert names[:4] == ["datasource", "cluster", "job", "instance"]
+        assert names[:4] == ["datasource", "cluster", "namespace", "job"]
+        assert ("instance" in names) is not over_replicas
         for panel in shown(board):
             for target in panel["targets"]:
-                assert 'cluster=~"$cluster", service=~"$job", pod=~"$instance"' in target["expr"]
+                fleet = 'cluster=~"$cluster", k8s_namespace=~"$namespace", service=~"$job"'
+                assert fleet + ("" if over_replicas else ', pod=~"$instance"') in target["expr"]
+                assert ("pod=~" in target["expr"]) is not over_replicas
                 assert "job=~" not in target["expr"].replace("service=~", "")
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from seawall.dashboards import own
 from seawall.telemetry import catalog
+from seawall.telemetry.promql import Scope
+from seawall.telemetry.recorded import Recordings
 
 VARIABLES = {"$__rate_interval": "1m", "$__range": "1h", "$__interval": "15s", "${dependency:regex}": ".+"}
 SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[^{}\"`]|\"(?:[^\"\\]|\\.)*\"|`[^`]*`)*)\}")
@@ -26,7 +28,9 @@ def known_series() -> dict[str, set[str]]:
             known |= {series.bucket: labels | {"le"}, series.sum: labels, series.count: labels}
         else:
             known[series.name] = labels
-    return known
+    kept = Recordings(scope=Scope())
+    each = (*kept.for_boards, *kept.of_breakers, kept.calls, kept.settings, kept.criticalities)
+    return known | {recorded.name: set(recorded.expr.labels) for recorded in each}
 
 
 def test_expressions_are_promql(expressions: list[tuple[str, str]]) -> None:

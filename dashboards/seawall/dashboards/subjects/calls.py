@@ -76,7 +76,9 @@ def by_outcome(ask: Ask, options: Options) -> TimeSeries:
             "users with errors."
         ),
         queries=(
-            Query(expr=ask.total(catalog.CALLS, by=("outcome",)), legend="{{outcome}}", exemplars=True),
+            Query(
+                expr=ask.total(catalog.CALLS, by=("outcome",)), legend="{{outcome}}", exemplars=ask.exemplars
+            ),
         ),
         unit="reqps",
         minimum=0.0,

@@ -15,7 +15,12 @@ def _quantiles(ask: Ask, options: Options, series: catalog.Series) -> tuple[Quer
     palette = options.palette
     colours = (palette.neutral, palette.notice, palette.timeout)
     return tuple(
-        Query(expr=ask.quantile(share, series), legend=name, colour=colour, exemplars=share == 0.99)
+        Query(
+            expr=ask.quantile(share, series),
+            legend=name,
+            colour=colour,
+            exemplars=ask.exemplars and share == 0.99,
+        )
         for (share, name), colour in zip(QUANTILES, colours, strict=True)
     )
 
@@ -44,13 +49,13 @@ def p99(ask: Ask, options: Options) -> Stat:
 
 
 def of_calls(ask: Ask, options: Options) -> TimeSeries:
+    dots = "; dots are single calls that open their trace" if ask.exemplars else ""
     return TimeSeries(
         key="call-latency",
         title="Latency as callers feel it",
         description=(
-            "Quantiles of the duration of whole calls, with retries, waits and fallbacks; dots are single "
-            "calls that open their trace. When p99 leaves the others: some callers wait for timeouts or "
-            "retries."
+            f"Quantiles of the duration of whole calls, with retries, waits and fallbacks{dots}. "
+            "When p99 leaves the others: some callers wait for timeouts or retries."
         ),
         queries=_quantiles(ask, options, catalog.CALL_DURATION),
         unit="s",

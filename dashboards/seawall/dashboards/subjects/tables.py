@@ -59,7 +59,7 @@ def offenders(ask: Ask, facts: Facts, options: Options, *, link: Link) -> Table:
         answers.append((openings, Column(field="", title="Openings", decimals=0, width=90)))
     queries, columns = answered(answers)
     kind = Query(
-        expr=max_by(ask.scope.select(catalog.POLICY_INFO), *ask.by, "criticality"),
+        expr=ask.criticality(ask.by),
         shape="table",
         instant=True,
     )
