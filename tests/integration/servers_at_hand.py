@@ -1,5 +1,4 @@
-"""Which Prometheus and Alertmanager there are: the installed ones, and newer ones that `make "
-"newer` unpacked."""
+"""Which Prometheus and Alertmanager there are: those installed, and newer ones that `make newer` unpacked."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What each receiver is told, written by real Alertmanagers, with names that try to get out of "
-"where they are."""
+"""What each receiver is told, by real Alertmanagers, with names that try to get out of where they are."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""`seawall receive` and Grafana's annotations: once each, to the end, and nothing lost while "
-"Grafana is gone."""
+"""`seawall receive` and Grafana's annotations: once each, to the end, and nothing lost while it is gone."""
 
 from __future__ import annotations
 
@@ -163,13 +162,6 @@ def test_while_grafana_is_gone_nothing_is_lost_and_nothing_kept_twice(
 @pytest.mark.servers
 def test_alertmanager_sends_again_until_grafana_is_back(grafana: AnnotationsOnly, tmp_path: Path) -> None:
     """A real Alertmanager, the command itself, and basic authentication between them."""
-    import subprocess
-    import sys
-
-    from tests.integration.servers_at_hand import AtHand
-    from tests.integration.test_alerts_told import alert as made
-    from tests.integration.test_alerts_told import alertmanager
-    from tests.integration.told_stand_ins import Told, free_port
 
     (tmp_path / "token").write_text(TOKEN, encoding="utf-8")
     (tmp_path / "password").write_text("hunter2", encoding="utf-8")
