@@ -73,3 +73,19 @@ def test_who_is_cancelled_before_his_execution_began_is_counted() -> None:
     b.clock.run(main())
     assert b.runs == []
     assert b.calls() == {"cancelled": 1}
+
+
+def test_who_began_what_was_cancelled_before_it_ran_is_cancelled() -> None:
+    b = Shared()
+
+    async def main() -> None:
+        before = asyncio.all_tasks()
+        task = asyncio.create_task(b.ask())
+        asyncio.get_running_loop().call_soon(
+            lambda: [other.cancel() for other in asyncio.all_tasks() - before - {task}]
+        )
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    b.clock.run(main())
+    assert b.calls() == {"cancelled": 1}

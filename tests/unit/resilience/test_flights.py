@@ -1,0 +1,70 @@
+"""Executions that callers join, by themselves: what they came to, who is let go on, what is forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from seawall.resilience import Coalesce
+from seawall.resilience.flights import Flight, Flights
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ok", "ended", "shared"),
+    [
+        ("", True, "success", True),
+        # Torn out of the lane, by whatever.
+        ("", False, "cancelled", False),
+        ("failure", False, "failure", True),
+        ("degraded", True, "degraded", True),
+        ("cancelled", False, "cancelled", False),
+        ("cancelled", True, "cancelled", False),
+    ],
+)
+def test_what_an_execution_came_to(outcome: str, ok: bool, ended: str, shared: bool) -> None:
+    flight = Flight("key")
+    flight.outcome = outcome
+    value = "answer" if ok else ValueError("wrong")
+    flight.land(ok, value)
+    assert (flight.outcome, flight.shared, flight.answer) == (ended, shared, (ok, value))
+
+
+def test_one_whose_event_loop_is_closed_holds_nobody_up() -> None:
+    class Waiting:
+        came = 0
+
+        def __init__(self, closed: bool = False, done: bool = False) -> None:
+            self.closed = closed
+            self._done = done
+
+        def done(self) -> bool:
+            return self._done
+
+        def set_result(self, result: Any) -> None:
+            if self.closed:
+                raise RuntimeError("Event loop is closed")
+            self.came += 1
+
+    flight, waiting = Flight("key"), [Waiting(closed=True), Waiting(done=True), Waiting()]
+    flight.waiting.extend(waiting)  # type: ignore[arg-type]
+    flight.close()
+    assert flight.over
+    assert [one.came for one in waiting] == [0, 0, 1]
+    assert flight.wait(0.0)
+
+
+def test_who_was_dropped_is_found_no_more_and_once_is_enough() -> None:
+    problems: list[Exception] = []
+    flights = Flights(Coalesce(), problems.append)
+    first, second = Flight("key"), Flight("key")
+    assert flights.board(first) is first
+    assert flights.board(second) is first
+    for _ in range(2):
+        flights.drop(first)
+        assert len(flights._flying) == 0
+    assert flights.board(second) is second
+    # What others have begun meanwhile is theirs.
+    flights.drop(first)
+    assert flights.board(first) is second
+    assert problems == []
