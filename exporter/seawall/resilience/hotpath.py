@@ -187,18 +187,18 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
                     return op.default
                 raise BreakerOpen(op.dependency, "breaker", "open", op.refuse_until - now)
             if not lane:
-                return await _adivert(op, function, args, kwargs, cancelling)
+                return await _adivert(op, function, args, kwargs)
         if (inherited := inherited_deadline()) is not None and rest_of(inherited) <= need:
-            return await _adivert(op, function, args, kwargs, cancelling)
+            return await _adivert(op, function, args, kwargs)
         if permits is not None and (waiters or not permits):
-            return await _adivert(op, function, args, kwargs, cancelling)
+            return await _adivert(op, function, args, kwargs)
         began = clock()
         if limiter is not None:
             arrival = limiter.arrival
             if arrival < began:
                 arrival = began
             if arrival - began > limiter.tolerance:
-                return await _adivert(op, function, args, kwargs, cancelling)
+                return await _adivert(op, function, args, kwargs)
             limiter.arrival = arrival + limiter.interval
         answer: Answer | None = None
         deadline: Deadline | None = None
@@ -250,7 +250,7 @@ def asynchronous(op: Operation, function: Callable[..., Awaitable[Any]]) -> Call
             answer = (True, result)
         elif not asked:
             _unasked(op, limiter, answer)
-            return await _adivert(op, function, args, kwargs, cancelling)
+            return await _adivert(op, function, args, kwargs)
         try:
             travel = Journey(op, function, args, kwargs).resume(answer, began, took, lane)
             if not answer[0] and isinstance(answer[1], GeneratorExit):
@@ -273,17 +273,14 @@ def _divert(
 
 
 async def _adivert(
-    op: Operation,
-    function: Callable[..., Awaitable[Any]],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    cancelling: int,
+    op: Operation, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     if op.sampling:
         return await aaside(op, function, args, kwargs, asynchronous)
-    return await adrive(
-        op.guard, Journey(op, function, args, kwargs).run(), function, args, kwargs, cancelling
-    )
+    # As many as when the call began: nothing was awaited since. All heed it here, who will begin something.
+    cancelling = 0 if (task := current_task()) is None else task.cancelling()
+    travel = Journey(op, function, args, kwargs).run()
+    return await adrive(op.guard, travel, function, args, kwargs, cancelling)
 
 
 def _unasked(op: Operation, limiter: RateLimitState | None, answer: Answer | None) -> None:

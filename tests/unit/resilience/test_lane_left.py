@@ -105,29 +105,53 @@ def test_a_call_that_is_closed_from_outside_needs_no_loop() -> None:
     assert b.count("attempts", "default", "cancelled") == 1
 
 
+async def cancelled_before() -> None:
+    """From here on the task has been cancelled once, and goes on."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    assert task.cancelling() == 1
+
+
 @pytest.mark.parametrize("limiter", [None, OFF_THE_LANE], ids=["lane", "off the lane"])
-def test_a_cancellation_of_before_the_call_does_not_keep_it_from_retrying(limiter: RateLimit | None) -> None:
-    b = Bench("async", retry=CALM, rate_limit=limiter)
+@pytest.mark.parametrize(
+    ("more", "outcome", "calls"),
+    [({"retry": CALM}, "success", 4), ({"fallback": Fallback(alternative=pause)}, "degraded", 1)],
+    ids=["retry", "fallback"],
+)
+def test_a_cancellation_of_before_the_call_keeps_it_from_nothing(
+    limiter: RateLimit | None, more: dict[str, Any], outcome: str, calls: int
+) -> None:
+    b = Bench("async", rate_limit=limiter, **more)
     b(lambda: 1, times=3)
     left: list[Exception] = []
 
-    async def body() -> str:
+    async def body() -> None:
         if left:
             raise left.pop()
-        return "answer"
 
-    async def main() -> str:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.sleep(0)
-        assert task.cancelling() == 1
+    async def main() -> None:
+        await cancelled_before()
         left.append(KeyError())
-        return await b.guard.acall(body)
+        await b.guard.acall(body)
 
-    assert b.clock.run(main()) == "answer"
-    assert b.count("retries", "default") == 1
+    b.clock.run(main())
+    assert left == []
+    assert b.count("calls", "default", outcome) == calls
+
+
+@pytest.mark.parametrize("limiter", [None, OFF_THE_LANE], ids=["lane", "off the lane"])
+def test_what_cleans_up_in_a_cancelled_task_is_asked(limiter: RateLimit | None) -> None:
+    b = Bench("async", rate_limit=limiter)
+
+    async def main() -> list[str]:
+        await cancelled_before()
+        return [await b.guard.acall(asyncio.sleep, 0, "done") for _ in range(4)]
+
+    assert b.clock.run(main()) == ["done"] * 4
+    assert b.count("calls", "default", "success") == 4
 
 
 def test_a_deadline_around_the_call_is_known_inside_it(bench: Make) -> None:
