@@ -70,7 +70,7 @@ class Attempts:
         answer: Answer = (False, GeneratorExit())
         mine: Deadline | None = None
         token = None
-        began = 0.0
+        began = self.started
         asked = False
         try:
             rejected = yield from self._ask_in_turn(granted)

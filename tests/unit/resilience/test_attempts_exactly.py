@@ -205,3 +205,15 @@ def test_a_cancellation_in_a_group_is_no_reason_to_degrade(bench: Make) -> None:
     group = BaseExceptionGroup("", [Alarm(), KeyError()])
     assert b(fails(group)) is group
     assert b.count("calls", "default", "cancelled") == 1
+
+
+def test_an_interrupt_before_an_attempt_begins_is_not_as_long_as_the_clock(bench: Make) -> None:
+    def limit() -> float:
+        b.clock.advance(0.25)
+        raise KeyboardInterrupt
+
+    b = bench(timeout=Timeout(attempt=1.0, attempt_for=lambda *args: limit()))
+    assert isinstance(b(lambda: 1), KeyboardInterrupt)
+    assert attempts(b) == {"cancelled": 1}
+    entry = b.guard.ledger.layout.entry("attempt_duration", "default")
+    assert b.guard.ledger.slots[entry.offset + entry.size - 1] == 0.25
