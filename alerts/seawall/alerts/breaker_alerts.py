@@ -98,14 +98,14 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
         yield _stuck(context, records, criticality)
 
 
-def _replicas(context: Context, guard: GuardPolicy, near: int) -> list[Signal]:
-    """The breakers of three replicas: all open when firing, ``near`` of them just below the threshold."""
+def _replicas(context: Context, guard: GuardPolicy, near: int, firing: int) -> list[Signal]:
+    """The breakers of three replicas: so many are open when firing, and just below the threshold."""
     return [
         context.gauge(
             guard,
             catalog.BREAKER_STATE,
             0,
-            float(state == "open"),
+            float(state == "open" and n < firing),
             float(state == "open" and n < near),
             state=state,
             instance=f"replica-{n + 1}:9464",
@@ -121,10 +121,13 @@ def _open(context: Context, criticality: str) -> Iterator[Alert]:
         context.scope.select(catalog.BREAKER_STATE, one_of("state", ("open", "half_open"))), *BY, "instance"
     )
     share = context.of_criticality(avg_by(each, *BY), criticality)
-    rules: list[tuple[Severity, Expr]] = [(QUIET[criticality], share.above(0))]
-    if criticality == "critical":
-        rules.append(("critical", share.binary(">=", MOST)))
+    # The louder first: the other asks whether it fires.
+    rules: list[tuple[Severity, Expr]] = [("critical", share.binary(">=", MOST))]
+    if criticality != "critical":
+        rules = []
+    rules.append((QUIET[criticality], share.above(0)))
     for severity, expr in rules:
+        alone = criticality == "critical" and severity != "critical"
         yield Alert(
             runbook=OPEN,
             expr=expr,
@@ -149,8 +152,8 @@ def _open(context: Context, criticality: str) -> Iterator[Alert]:
                 context,
                 guard,
                 # One of three is less than half.
-                _replicas(context, guard, near=1 if severity == "critical" else 0),
-                value=1,
+                _replicas(context, guard, near=1 if severity == "critical" else 0, firing=1 if alone else 3),
+                value=1 / 3 if alone else 1,
                 keep=KEEP,
                 mishaps=GAUGE_MISHAPS,
                 numbers=(("breaker", "failure_ratio"), ("breaker", "open_for")),

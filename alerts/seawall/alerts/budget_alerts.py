@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import inf
 
 from seawall.alerts.context import BY, Context
 from seawall.alerts.document import GuardPolicy
 from seawall.alerts.model import Alert, Recording, Runbook, Scenario, Severity, Signal
 from seawall.alerts.options import BASE_WINDOW
 from seawall.alerts.records import BURNS, Records
-from seawall.alerts.scenes import COUNTER_MISHAPS, LOUD, QUIET, calls
+from seawall.alerts.scenes import COUNTER_MISHAPS, LOUD, LOUDER, QUIET, calls
 from seawall.alerts.scenes import scene as make_scene
 from seawall.alerts.text import Label, Meanwhile, Setting, Value, text
 from seawall.telemetry.promql import Expr, raw
@@ -138,11 +139,15 @@ def _burn(context: Context, records: Records, kind: Kind, guard: GuardPolicy, bu
 
     enough = records.over(kind.events, burn.long).above(LEAST_EVENTS / context.seconds(burn.long))
     expr = above(burn.long).where(above(burn.short), BY).where(enough, BY)
+    severity = _severity(kind, burn, guard.criticality)
     limit = burn.factor * (1 - guard.objectives[kind.objective])
+    # Where a louder one would fire on more, just so much that it does not.
+    alone = any(_severity(kind, Burn(*each), guard.criticality) in LOUDER[severity] for each in BURNS)
+    share = 1.5 * limit if alone else 1.0
     signals = [
         _three(signal, near)
         for signal, near in zip(
-            calls(context, guard, 100, **{kind.outcome: 1.0}),
+            calls(context, guard, 100, **{kind.outcome: share}),
             calls(context, guard, 100, **{kind.outcome: 0.9 * limit}),
             strict=True,
         )
@@ -153,7 +158,7 @@ def _burn(context: Context, records: Records, kind: Kind, guard: GuardPolicy, bu
         context,
         guard,
         signals,
-        value=1,
+        value=share,
         over=burn.short,
         numbers=(("objectives", kind.objective),),
         # The same records feed all windows: what may happen to them is replayed on the shortest.
@@ -162,7 +167,7 @@ def _burn(context: Context, records: Records, kind: Kind, guard: GuardPolicy, bu
     return Alert(
         runbook=kind.runbook,
         expr=context.of_criticality(expr, guard.criticality),
-        severity=_severity(kind, burn, guard.criticality),
+        severity=severity,
         summary=kind.summary,
         description=text(
             Label("dependency"),
@@ -174,7 +179,11 @@ def _burn(context: Context, records: Records, kind: Kind, guard: GuardPolicy, bu
             Meanwhile(),
         ),
         labels={"criticality": guard.criticality, "long_window": long, "short_window": short},
-        scenario=_from_the_start(context, scene),
+        scenario=replace(
+            _from_the_start(context, scene),
+            fires_from=burn.factor,
+            bad_as=burn.factor if alone else inf,
+        ),
         follows_open=kind.outcome == "degraded",
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import ceil
 
-from seawall.alerts import links
+from seawall.alerts import causes, links
 from seawall.alerts.context import Context
-from seawall.alerts.model import Alert, Mishap, Scenario
+from seawall.alerts.model import Alert, Mishap, Scenario, Signal
 from seawall.alerts.text import Seen
 from seawall.alerts.timeline import Phase, Sample, happen, notation, samples, series
 from seawall.telemetry.promql import quoted, window
@@ -22,6 +22,8 @@ def of(context: Context, alert: Alert, siblings: Sequence[Alert]) -> Iterator[di
     yield _case(context, alert, "fires, recovers", None, (alert, *siblings))
     if not scene.always:
         yield _near(alert)
+    for cause in causes.signals(context, alert):
+        yield _explained(alert, cause)
     for mishap in scene.mishaps:
         yield _case(context, alert, mishap, mishap)
 
@@ -45,7 +47,7 @@ def _case(
         checks.insert(0, (begin - 1, False))
     case = _shell(alert, title, inputs)
     if mishap is None:
-        alerts = [_expected(context, each) for each in together]
+        alerts = [_expected(context, each, scene.value) for each in together]
         case["alert_rule_test"] = [
             {"eval_time": _at(scene, end), "alertname": alert.name, "exp_alerts": alerts}
         ]
@@ -60,6 +62,21 @@ def _near(alert: Alert) -> dict[str, object]:
         series(signal): notation(samples(signal, [("near", length)], scene.step)) for signal in scene.signals
     }
     case = _shell(alert, "stays quiet just below its threshold", inputs)
+    case["promql_expr_test"] = [_firing(alert, scene, index, False) for index in (length // 2, length)]
+    return case
+
+
+def _explained(alert: Alert, cause: Signal) -> dict[str, object]:
+    """Firing input, and its cause fires all the time."""
+    scene = alert.scenario
+    length = _steps(scene, scene.bad)
+    inputs = {
+        series(signal): notation(samples(signal, [("firing", length)], scene.step))
+        for signal in (*scene.signals, cause)
+    }
+    case = _shell(
+        alert, f"silent while {cause.labels['alertname']} fires ({cause.labels['severity']})", inputs
+    )
     case["promql_expr_test"] = [_firing(alert, scene, index, False) for index in (length // 2, length)]
     return case
 
@@ -84,10 +101,10 @@ def _firing(alert: Alert, scene: Scenario, index: int, fires: bool) -> dict[str,
     }
 
 
-def _expected(context: Context, alert: Alert) -> dict[str, object]:
+def _expected(context: Context, alert: Alert, value: float) -> dict[str, object]:
     scene = alert.scenario
     labels = {**scene.labels, **alert.static_labels}
-    seen = Seen(labels=scene.labels, value=scene.value, settings=scene.settings, modes=scene.modes)
+    seen = Seen(labels=scene.labels, value=value, settings=scene.settings, modes=scene.modes)
     return {
         "exp_labels": labels,
         "exp_annotations": {name: text.shown(seen) for name, text in links.texts(context, alert).items()},

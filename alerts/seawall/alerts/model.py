@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from seawall.alerts.text import Text
@@ -66,6 +67,9 @@ class Scenario:
     settings: Mapping[tuple[str, str], float] = field(default_factory=dict)
     modes: tuple[str, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
+    #: Rules of the same name that begin to fire at less than this are expected to fire with it.
+    bad_as: float = inf
+    fires_from: float = 0.0
     #: Distance of evaluations, where that of samples would make too many of a long test.
     pace: float = 0.0
     #: It fires on quiet input too.
@@ -107,6 +111,8 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
     #: An open breaker of the same dependency explains it, so that its notification is muted.
     follows_open: bool = False
+    #: Name and severity of the alerts during which this one is silent.
+    causes: tuple[tuple[str, Severity], ...] = ()
 
     @property
     def name(self) -> str:

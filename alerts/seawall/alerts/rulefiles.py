@@ -10,6 +10,7 @@ from seawall.alerts import (
     budget_alerts,
     by_hand_alerts,
     cases,
+    causes,
     fallback_alerts,
     links,
     pressure_alerts,
@@ -69,7 +70,7 @@ def groups(context: Context) -> list[Group]:
     own = [group for group in (*records.groups(), *fits.groups()) if group.rules]
     pace = dict.fromkeys(SELDOM, long_interval(context))
     for file, alerts in families.items():
-        each = tuple(alerts)
+        each = tuple(causes.explained(context, tuple(alerts)))
         parts = [each[i : i + GROUP_SIZE] for i in range(0, len(each), GROUP_SIZE)]
         own += [
             Group(file, f"seawall alerts, {file}" + (f" {n}" if len(parts) > 1 else ""), part, pace.get(file))
@@ -120,6 +121,9 @@ def _siblings(alert: Alert, every: Sequence[Alert]) -> list[Alert]:
         and other.name == alert.name
         and other.scenario.labels == alert.scenario.labels
         and other.labels.get("criticality") == alert.labels.get("criticality")
+        # A louder one mutes it, and it mutes a quieter one.
+        and other.severity == alert.severity
+        and other.scenario.fires_from <= alert.scenario.bad_as
     ]
 
 

@@ -16,6 +16,11 @@ LOUD: Mapping[str, Severity] = {"critical": "critical", "default": "warning", "s
 QUIET: Mapping[str, Severity] = {"critical": "warning", "default": "warning", "sheddable": "info"}
 #: What can wait for the next working day: settings that do not fit.
 TICKET: Mapping[str, Severity] = {"critical": "warning", "default": "info", "sheddable": "info"}
+LOUDER: Mapping[Severity, tuple[Severity, ...]] = {
+    "critical": (),
+    "warning": ("critical",),
+    "info": ("critical", "warning"),
+}
 
 COUNTER_MISHAPS: tuple[Mishap, ...] = (
     "counter reset",

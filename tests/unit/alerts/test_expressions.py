@@ -9,6 +9,7 @@ from typing import Any
 import promql_parser
 import pytest
 
+from seawall.alerts.causes import ALERTS
 from seawall.alerts.context import Context
 from seawall.alerts.document import parse
 from seawall.alerts.model import Alert, Recording
@@ -19,7 +20,7 @@ from seawall.telemetry.catalog import SERIES
 
 EXPOSED = {
     name: frozenset((*series.labels, *more))
-    for series in (*SERIES, UP)
+    for series in (*SERIES, UP, ALERTS)
     for name, more in (
         [(series.name, ())]
         if series.type != "histogram"
