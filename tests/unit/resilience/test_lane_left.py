@@ -154,6 +154,28 @@ def test_what_cleans_up_in_a_cancelled_task_is_asked(limiter: RateLimit | None) 
     assert b.count("calls", "default", "success") == 4
 
 
+@pytest.mark.parametrize("limiter", [None, OFF_THE_LANE], ids=["lane", "off the lane"])
+def test_a_coroutine_that_is_no_task_is_guarded_too(limiter: RateLimit | None) -> None:
+    b = Bench("async", retry=CALM, rate_limit=limiter)
+    found: list[str] = []
+
+    async def body() -> str:
+        return "answer"
+
+    def by_hand() -> None:
+        with pytest.raises(StopIteration) as caught:
+            b.guard.acall(body).send(None)
+        found.append(caught.value.value)
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(by_hand)
+        await asyncio.sleep(0)
+
+    for _ in range(4):
+        b.clock.run(main())
+    assert found == ["answer"] * 4
+
+
 def test_a_deadline_around_the_call_is_known_inside_it(bench: Make) -> None:
     b = bench(timeout=Timeout(attempt=1.0))
     b(lambda: 1, times=3)
