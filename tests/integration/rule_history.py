@@ -14,10 +14,17 @@ FILES = ("prometheus/rules/rates.yml", "prometheus/rules/boards.yml")
 Rule = dict[str, str]
 
 
-def stages(bundle: Mapping[str, str]) -> list[list[Rule]]:
-    """Recordings of a bundle; each stage asks for raw series and for what the stages before have recorded."""
+def stages(bundle: Mapping[str, str], boards: Mapping[str, str]) -> list[list[Rule]]:
+    """Recordings that boards ask for, and what these are made from.
+
+    Each stage asks for raw series and for what the stages before have recorded.
+    """
     groups = [group for file in FILES for group in yaml.safe_load(bundle[file])["groups"]]
-    left = {rule["record"]: rule for group in groups for rule in group["rules"]}
+    every = {rule["record"]: rule for group in groups for rule in group["rules"]}
+    wanted = {name for text in boards.values() for name in asked(text)}
+    while more := {name for each in wanted for name in asked(every[each]["expr"])} - wanted:
+        wanted |= more
+    left = {name: rule for name, rule in every.items() if name in wanted}
     found: list[list[Rule]] = []
     while left:
         ready = [rule for rule in left.values() if not left.keys() & asked(rule["expr"])]

@@ -17,6 +17,8 @@ from seawall.telemetry import catalog
 from seawall.telemetry.promql import quoted, window
 from seawall.telemetry.recorded import Recorded
 
+#: Over which budgets are averaged, at whatever pace.
+HOUR = 3600.0
 REPLICAS = ("replica-1:9464", "replica-2:9464")
 Labels = dict[str, str]
 #: What a rule's series are, by their labels.
@@ -30,11 +32,17 @@ def test_file(context: Context) -> tuple[str, dict[str, object]] | None:
         return None
     scene = _Scene(context, (having or context.document.guards)[0])
     pace = context.options.evaluation_interval
-    end = pace * ceil(2 * context.seconds(BASE_WINDOW) / pace + 2)
-    cases = [_case("rates and shares", *scene.rates(), step=context.step, end=end)]
+    full = 2 * context.seconds(BASE_WINDOW)
+    end, later = (pace * ceil(length / pace + 2) for length in (full, full + HOUR))
+    cases = [_case("rates and shares", *scene.rates(), step=context.step, end=later)]
     if having:
         cases.append(_case("states and their changes", *scene.states(), step=pace, end=end))
-    document = {"rule_files": ["../rules/boards.yml"], "evaluation_interval": window(pace), "tests": cases}
+    document = {
+        "rule_files": ["../rules/rates.yml", "../rules/boards.yml"],
+        "evaluation_interval": window(pace),
+        "group_eval_order": [f"seawall {group}: {context.job}" for group in ("rates", "boards")],
+        "tests": cases,
+    }
     return f"boards_every_{window(pace)}_test.yml", document
 
 
@@ -74,6 +82,11 @@ class _Scene:
             for labels, level in each(*levels)
         ]
         answers = {
+            kept.calls_of_an_hour: [
+                item
+                for outcome, level in (("success", 8), ("failure", 2), ("degraded", 2), ("cancelled", 8))
+                for item in of(level, outcome=outcome)
+            ],
             kept.durations: [*of(8, le="0.1"), *of(16, le="+Inf")],
             kept.errors: of(3, error="Broken"),
             kept.rejections: of(4, policy="breaker", reason="open"),
@@ -103,6 +116,7 @@ class _Scene:
         answers = {
             kept.would_reject: self._of_guard(round(4 / pace, 3)),
             kept.states: [*self._of_guard(1, state="open"), *self._of_guard(1, state="closed")],
+            kept.worst_states: self._of_guard(4),
             kept.transitions: self._of_guard(4, to_state="open"),
             kept.replica_rejecting: self._of_each(1, 0),
         }

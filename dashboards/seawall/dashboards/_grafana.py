@@ -108,6 +108,7 @@ def target(query: Query, ref: str) -> Json:
         format=query.shape,
         refId=ref,
         instant=query.instant,
+        interval=query.least_step,
         datasource=DATASOURCE,
     )
     more = {"editorMode": "code", "exemplar": query.exemplars, "range": not query.instant}

@@ -12,7 +12,7 @@ from seawall.dashboards.ask import Ask
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options
 from seawall.dashboards.panels import Board, Column, Panel, Query, Row, Stat, Table, TimeSeries, side_by_side
-from seawall.dashboards.recorded_ask import over_replicas
+from seawall.dashboards.recorded_ask import over_replicas, paced
 from seawall.dashboards.subjects.tables import Answer, answered
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import Expr, count_by, max_by, min_by, quantile_by, topk
@@ -37,7 +37,7 @@ def board(facts: Facts, options: Options) -> Board:
         name=NAME,
         title=f"Resilience fleet: {facts.service}",
         description="Many replicas: how they are spread, which is the worst, how many lost a dependency.",
-        rows=tuple(rows),
+        rows=paced(rows, options),
         variables=variables.over_replicas(options, dependencies=False),
         annotations=variables.transitions(a, options) if facts.has("breaker") else (),
     )

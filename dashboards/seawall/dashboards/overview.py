@@ -9,7 +9,7 @@ from seawall.dashboards.ask import Ask
 from seawall.dashboards.facts import Facts
 from seawall.dashboards.options import Options
 from seawall.dashboards.panels import Board, Panel, Row
-from seawall.dashboards.recorded_ask import over_replicas
+from seawall.dashboards.recorded_ask import over_replicas, paced
 from seawall.dashboards.subjects import breakers, calls, latency, limits, tables
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import Expr
@@ -39,7 +39,7 @@ def board(facts: Facts, options: Options) -> Board:
         name=NAME,
         title=f"Resilience overview: {facts.service}",
         description="Is anything wrong, where, since when, and what do users feel.",
-        rows=tuple(rows),
+        rows=paced(rows, options),
         variables=variables.over_replicas(options, dependencies=True),
         annotations=variables.transitions(a, options) if facts.has("breaker") else (),
     )

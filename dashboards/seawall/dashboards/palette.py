@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seawall.telemetry.recorded import FAILED, REJECTING
+from seawall.telemetry.recorded import STATE_CODES as STATE_CODES
 
-#: Breaker states as numbers, mildest first: over many instances the worst is the largest.
-STATE_CODES = {"closed": 0, "metrics_only": 1, "disabled": 2, "half_open": 3, "open": 4, "forced_open": 5}
 STATE_TEXTS = {
     "closed": "closed",
     "metrics_only": "metrics only",

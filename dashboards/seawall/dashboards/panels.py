@@ -16,7 +16,10 @@ Steps = tuple[tuple[float | None, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One question. ``limit``: the answer is a limit of the policy, a dashed line of that colour."""
+    """One question. ``limit``: the answer is a limit of the policy, a dashed line of that colour.
+
+    ``least_step``: between two points; "" leaves it to the width of the panel and the scrape interval.
+    """
 
     expr: Expr
     legend: str = ""
@@ -25,6 +28,7 @@ class Query:
     exemplars: bool = False
     limit: str = ""
     colour: str = ""
+    least_step: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

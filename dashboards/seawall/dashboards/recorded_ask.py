@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from seawall.dashboards.ask import GUARD, INTERVAL, RANGE, WINDOW, Ask, ask, within_fleet
 from seawall.dashboards.options import Options
-from seawall.dashboards.palette import REJECTING_STATES, STATE_CODES
+from seawall.dashboards.palette import REJECTING_STATES
+from seawall.dashboards.panels import Panel, Row, TimeSeries
 from seawall.telemetry import catalog
 from seawall.telemetry.catalog import Series
 from seawall.telemetry.promql import (
@@ -20,6 +22,7 @@ from seawall.telemetry.promql import (
     max_by,
     one_of,
     over_time,
+    seconds,
     sum_by,
 )
 from seawall.telemetry.recorded import Recorded, Recordings, service_labels
@@ -37,21 +40,21 @@ class RecordedAsk(Ask):
         return False
 
     def total(self, series: Series, *matchers: Matcher, by: tuple[str, ...] = (), over: str = WINDOW) -> Expr:
-        rates = self._of(series, by).within(self.scope, *matchers)
-        return sum_by(rates if over == WINDOW else over_time("avg", rates, over), *by)
+        return sum_by(self._of(series, by, over).within(self.scope, *matchers), *by)
 
-    def _of(self, series: Series, by: tuple[str, ...]) -> Recorded:
+    def _of(self, series: Series, by: tuple[str, ...], over: str) -> Recorded:
         kept = self.kept
         each = kept.instance_label in by
         found = {
-            (catalog.CALLS, True): kept.replica_outcomes,
-            (catalog.CALLS, False): kept.calls,
-            (catalog.ERRORS, False): kept.errors,
-            (catalog.REJECTIONS, False): kept.rejections,
-            (catalog.BREAKER_WOULD_REJECT, False): kept.would_reject,
-        }.get((series, each))
+            (catalog.CALLS, WINDOW, True): kept.replica_outcomes,
+            (catalog.CALLS, WINDOW, False): kept.calls,
+            (catalog.CALLS, "1h", False): kept.calls_of_an_hour,
+            (catalog.ERRORS, WINDOW, False): kept.errors,
+            (catalog.REJECTIONS, WINDOW, False): kept.rejections,
+            (catalog.BREAKER_WOULD_REJECT, WINDOW, False): kept.would_reject,
+        }.get((series, over, each))
         if found is None:
-            raise QueryError(f"no recording rule keeps {series.name} by {', '.join(by)}")
+            raise QueryError(f"no recording rule keeps {series.name} over {over} by {', '.join(by)}")
         return found
 
     def _each(self, recorded: Recorded, by: tuple[str, ...]) -> Expr:
@@ -106,13 +109,7 @@ class RecordedAsk(Ask):
         return self.kept.states.within(self.scope, one_of("state", states))
 
     def state(self, by: tuple[str, ...]) -> Expr:
-        coded: Expr | None = None
-        for name, code in STATE_CODES.items():
-            if code:
-                one = self._in(name).binary("> bool", 0) * code
-                coded = one if coded is None else coded | one
-        assert coded is not None
-        return max_by(coded, *by)
+        return max_by(self.kept.worst_states.within(self.scope), *by)
 
     def rejecting(self, by: tuple[str, ...]) -> Expr:
         return max_by(self._in(*REJECTING_STATES).binary("> bool", 0), *by)
@@ -137,6 +134,20 @@ class RecordedAsk(Ask):
     def moved(self, state: str) -> Expr:
         changes = self.kept.transitions.within(self.scope, equal("to_state", state))
         return sum_by(over_time("sum", changes, INTERVAL).above(0), *self.by)
+
+
+def paced(rows: Sequence[Row], options: Options) -> tuple[Row, ...]:
+    """Five points for each window of the recorded rates: more show nothing, and cost their share."""
+    if not options.recorded:
+        return tuple(rows)
+    step = f"{seconds(options.rate_window) / 5 * 1000:.0f}ms"
+    return tuple(replace(row, panels=tuple(_paced(panel, step) for panel in row.panels)) for row in rows)
+
+
+def _paced(panel: Panel, step: str) -> Panel:
+    if not isinstance(panel, TimeSeries):
+        return panel
+    return replace(panel, queries=tuple(replace(query, least_step=step) for query in panel.queries))
 
 
 def over_replicas(options: Options, *, dependencies: bool) -> Ask:

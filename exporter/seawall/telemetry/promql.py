@@ -29,6 +29,7 @@ from seawall.telemetry.promql_text import (
     one_of,
     quoted,
     regex_literal,
+    seconds,
     unequal,
     window,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "ratio",
     "raw",
     "regex_literal",
+    "seconds",
     "sum_by",
     "topk",
     "unequal",

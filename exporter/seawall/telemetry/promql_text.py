@@ -62,6 +62,12 @@ def window(seconds: float) -> str:
     return out
 
 
+def seconds(text: str) -> float:
+    """The length of a window as `window` writes it."""
+    sizes = dict(_UNITS)
+    return sum(int(count) * sizes[unit] for count, unit in re.findall(r"([0-9]+)(ms|[wdhms])", text)) / 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """One label matcher; ``text`` is its value as PromQL, quotes included."""

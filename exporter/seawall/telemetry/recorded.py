@@ -22,6 +22,7 @@ from seawall.telemetry.promql import (
     equal,
     max_by,
     one_of,
+    over_time,
     rate,
     ratio,
     sum_by,
@@ -32,6 +33,8 @@ from seawall.telemetry.promql import (
 FAILED = ("failure", "timeout", "rejected")
 #: States of a breaker in which calls are turned away.
 REJECTING = ("half_open", "open", "forced_open")
+#: Breaker states as numbers, mildest first: over many instances the worst is the largest.
+STATE_CODES = {"closed": 0, "metrics_only": 1, "disabled": 2, "half_open": 3, "open": 4, "forced_open": 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,12 @@ class Recordings:
         return self._rate(catalog.CALLS, "outcome")
 
     @cached_property
+    def calls_of_an_hour(self) -> Recorded:
+        """What budgets go by: averaged once, and not again for each point of a panel."""
+        hour = over_time("avg", self.calls.within(self.scope), "1h")
+        return self._kept((*self.dependency, "outcome"), "seawall_calls:rate1h", hour)
+
+    @cached_property
     def attempts(self) -> Recorded:
         return self._rate(catalog.ATTEMPTS, "outcome")
 
@@ -124,6 +133,18 @@ class Recordings:
         """How many replicas have their breaker in which state."""
         shown = self.scope.select(catalog.BREAKER_STATE)
         return self._kept((*self.dependency, "state"), f"{catalog.BREAKER_STATE.name}:sum", shown)
+
+    @cached_property
+    def worst_states(self) -> Recorded:
+        """The worst state over the replicas, as a number."""
+        coded: Expr | None = None
+        for state, code in STATE_CODES.items():
+            if code:
+                one = self.states.within(self.scope, equal("state", state)).binary("> bool", 0) * code
+                coded = one if coded is None else coded | one
+        assert coded is not None
+        name = f"{'_'.join(self.dependency)}:{catalog.BREAKER_STATE.name}:max"
+        return Recorded(name, max_by(coded, *self.dependency))
 
     @cached_property
     def transitions(self) -> Recorded:
@@ -175,6 +196,7 @@ class Recordings:
     def for_boards(self) -> tuple[Recorded, ...]:
         """What boards alone ask for, in the order in which one needs the other."""
         return (
+            self.calls_of_an_hour,
             self.durations,
             self.errors,
             self.rejections,
@@ -188,7 +210,7 @@ class Recordings:
     @property
     def of_breakers(self) -> tuple[Recorded, ...]:
         """The same, where guards have breakers."""
-        return (self.would_reject, self.states, self.transitions, self.replica_rejecting)
+        return (self.would_reject, self.states, self.worst_states, self.transitions, self.replica_rejecting)
 
 
 def service_labels(cluster: str, namespace: str, job: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from tests.integration import rule_history
 
-from seawall import alerts
+from seawall import alerts, dashboards
 from seawall.resilience import (
     Breaker,
     Bulkhead,
@@ -193,7 +193,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, until: float) -> Iterat
     folder = tmp_path_factory.mktemp("prometheus")
     _backfill(folder, history(until))
     # What one rule records another may ask for: they are evaluated over the hour one after the other.
-    for rules in rule_history.stages(alerts.build(Instance("one", 0).registry.describe())):
+    document = Instance("one", 0).registry.describe()
+    for rules in rule_history.stages(alerts.build(document), dashboards.build(document)):
         with _running(folder) as base:
             rule_history.evaluate(folder, base, rules, until - LASTS, until, STEP)
     with _running(folder) as base:

@@ -39,7 +39,7 @@ def test_every_rule_is_asked_for_what_it_makes_of_two_replicas(
 
 def test_a_fleets_labels_are_kept(document: dict[str, Any]) -> None:
     found = rules(build(document, FLEET))
-    assert len(found) == 12
+    assert len(found) == 14
     for name, expr in found.items():
         assert name.startswith(
             ("cluster_namespace_service_job_dependency", "cluster_namespace_service_job_pod")
@@ -65,7 +65,7 @@ def test_without_breakers_there_are_no_rules_and_tests_of_them(document: dict[st
 
 def test_without_guards_there_is_nothing_to_test_with() -> None:
     bundle = build({"schema": "seawall.policies/1", "service": "shop", "hash": "0" * 16, "guards": []})
-    assert len(rules(bundle)) == 8
+    assert len(rules(bundle)) == 9
     assert TESTS not in bundle
 
 

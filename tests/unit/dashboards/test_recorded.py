@@ -66,7 +66,7 @@ def test_what_they_ask_for_is_recorded(document: Json, more: dict[str, str], pac
     kept = {r.name: r.labels for g in groups(context) for r in g.rules if isinstance(r, Recording)}
     options = Options(**more, rate_window=rules.rate_window)  # type: ignore[arg-type]  # label names
     found = asked(document, options)
-    assert len(found) == 15
+    assert len(found) == 17
     for name, labels in found.items():
         if name not in FEW:
             assert name in kept
@@ -101,14 +101,16 @@ def test_a_board_over_all_replicas_offers_no_choice_that_would_change_nothing(do
 def test_what_no_rule_keeps_can_not_be_asked_for() -> None:
     a = over_replicas(Options(), dependencies=True)
     each = ("job", "instance")
-    with pytest.raises(QueryError, match="keeps seawall_retries_total by dependency"):
+    with pytest.raises(QueryError, match=r"keeps seawall_retries_total over \$__rate_interval by"):
         a.total(catalog.RETRIES, by=("dependency",))
-    with pytest.raises(QueryError, match="keeps seawall_errors_total by job, instance"):
+    with pytest.raises(QueryError, match=r"seawall_errors_total over .* by job, instance"):
         a.total(catalog.ERRORS, by=each)
     with pytest.raises(QueryError, match="counts seawall_errors_total"):
         a.count(catalog.ERRORS)
     with pytest.raises(QueryError, match="buckets of seawall_attempt_duration_seconds"):
         a.quantile(0.5, catalog.ATTEMPT_DURATION)
+    with pytest.raises(QueryError, match="keeps seawall_calls_total over 2h"):
+        a.calls(over="2h")
     for series, by in ((catalog.ATTEMPT_DURATION, each), (catalog.CALL_DURATION, ())):
         with pytest.raises(QueryError, match="keeps the mean of"):
             a.mean(series, by)
@@ -118,3 +120,15 @@ def test_the_window_of_the_rules_is_a_window() -> None:
     with pytest.raises(OptionsError, match="rate_window 'soon' is no window"):
         Options(rate_window="soon")
     assert ":rate1m30s{" in over_replicas(Options(rate_window="1m30s"), dependencies=True).calls().text
+
+
+def test_curves_have_five_points_for_each_window_and_states_all_that_fit(document: Json) -> None:
+    board = json.loads(dashboards.build(document, Options(rate_window="1m15s"))["overview.json"])
+    steps = {
+        panel["type"]: {t["interval"] for t in panel["targets"]}
+        for panel in board["panels"]
+        if "targets" in panel
+    }
+    assert (steps["timeseries"], steps["state-timeline"], steps["stat"]) == ({"15000ms"}, {""}, {""})
+    raw = dashboards.build(document, Options(recorded=False))["overview.json"]
+    assert '"interval": "15000ms"' not in raw
