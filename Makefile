@@ -28,7 +28,7 @@ env: .venv/.ready  ## .venv with everything the other targets need
 	@deploy/env.sh dev,mutation
 	@touch $@
 
-# Grafana's own types, which the generated dashboards are checked against; pyright, beside mypy.
+# Published types that dashboards and resources are checked against (Grafana, prometheus-operator); pyright.
 tests/%/node_modules/.ready: tests/%/package-lock.json
 	@npm ci --prefix tests/$* --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -47,7 +47,7 @@ demo: env servers-demo  ## Watch a service survive the loss of its dependencies 
 
 # The unit tests of the core run once, as `make coverage`. With ARGS: one run of what these ask for, not measured.
 test: env servers  ## Lint, types and every test: what CI runs
-	@$(MAKE) -j2 tests/schema/node_modules/.ready tests/typing/node_modules/.ready
+	@$(MAKE) -j2 tests/schema/node_modules/.ready tests/typing/node_modules/.ready tests/operator/node_modules/.ready
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(MAKE) check-generated

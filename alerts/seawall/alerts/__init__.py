@@ -7,6 +7,8 @@ files = build(registry.describe(), Options(targets=("127.0.0.1:9464",)))    # {"
 """
 
 from seawall.alerts.build import build
+from seawall.alerts.kubernetes import KubernetesOptions
+from seawall.alerts.kubernetes import build as build_kubernetes
 from seawall.alerts.mutes import Mute
 from seawall.alerts.notify_file import Notify, read
 from seawall.alerts.options import Options
@@ -14,6 +16,7 @@ from seawall.alerts.receivers import Email, PagerDuty, Receiver, Slack, Teams, W
 
 __all__ = [
     "Email",
+    "KubernetesOptions",
     "Mute",
     "Notify",
     "Options",
@@ -23,5 +26,6 @@ __all__ = [
     "Teams",
     "Webhook",
     "build",
+    "build_kubernetes",
     "read",
 ]

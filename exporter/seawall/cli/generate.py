@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from seawall.cli import bundle
+from seawall.cli import bundle, generate_kubernetes
 from seawall.cli.loading import load_document
 from seawall.cli.problem import CliError
 from seawall.resilience import ConfigurationError
@@ -17,7 +17,7 @@ from seawall.resilience import ConfigurationError
 EXTRA = ("grafanalib", "jinja2", "yaml")
 #: Where the files of each part are, below the folder.
 PARTS = {
-    "alerts": ("alertmanager/", "prometheus/", "runbooks/"),
+    "alerts": ("alertmanager/", "prometheus/", "runbooks/", "kubernetes/prometheus-operator/"),
     "dashboards": ("dashboards/", "grafana/", "kubernetes/grafana-"),
 }
 
@@ -93,20 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="Prometheus does not load this bundle's rules: boards over all replicas ask for raw series",
     )
-    kubernetes = parser.add_argument_group("Kubernetes")
-    kubernetes.add_argument(
-        "--kubernetes",
-        action="store_true",
-        help="dashboards also as ConfigMaps for Grafana's side-car and as resources of grafana-operator",
-    )
-    kubernetes.add_argument("--kubernetes-namespace", default="", metavar="NAME", help="of these resources")
-    kubernetes.add_argument(
-        "--grafana-instance",
-        dest="instance_labels",
-        action="append",
-        metavar="LABEL=VALUE",
-        help="label of the operator's Grafana; repeatable (default: dashboards=grafana)",
-    )
+    generate_kubernetes.add_arguments(parser)
     pace = parser.add_argument_group("pace, in seconds")
     for name, text in (
         ("scrape-interval", "default 15"),
@@ -161,8 +148,12 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
             )
         )
         files = alerts.build(document, rules) if arguments.only != "dashboards" else {}
+        if files and arguments.kubernetes:
+            operated = alerts.KubernetesOptions(**generate_kubernetes.of_alerts(arguments))
+            resources = alerts.build_kubernetes(document, files, rules, operated)
+            files |= {f"kubernetes/{name}": text for name, text in resources.items()}
         if arguments.only == "alerts":
-            return files
+            return dict(sorted(files.items()))
         made = dashboards.build(document, boards)
         files |= {f"dashboards/{name}": text for name, text in made.items()}
         files |= {
@@ -170,7 +161,9 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
             for name, text in dashboards.build_provisioning(boards).items()
         }
         if arguments.kubernetes:
-            cluster = dashboards.KubernetesOptions(folder=boards.folder, **_of_the_cluster(arguments))
+            cluster = dashboards.KubernetesOptions(
+                folder=boards.folder, **generate_kubernetes.of_dashboards(arguments)
+            )
             resources = dashboards.build_kubernetes(made, cluster)
             files |= {f"kubernetes/{name}": text for name, text in resources.items()}
     except (ConfigurationError, dashboards.OptionsError) as error:
@@ -210,16 +203,6 @@ def _rules(arguments: argparse.Namespace, given: dict[str, Any]) -> Any:
     if problems:
         raise ConfigurationError(problems)
     return rules
-
-
-def _of_the_cluster(arguments: argparse.Namespace) -> dict[str, Any]:
-    chosen: dict[str, Any] = {"namespace": arguments.kubernetes_namespace}
-    if arguments.instance_labels:
-        pairs = [label.partition("=") for label in arguments.instance_labels]
-        if wrong := [key for key, equals, _ in pairs if not equals]:
-            raise CliError(f"--grafana-instance {wrong[0]} has no value; allowed: LABEL=VALUE")
-        chosen["instance_labels"] = {key: value for key, _, value in pairs}
-    return chosen
 
 
 def _chosen(options: Any, given: dict[str, Any]) -> dict[str, Any]:
