@@ -11,7 +11,10 @@ from seawall.resilience import (
     Breaker,
     BreakerOpen,
     Bulkhead,
+    ConfigurationError,
+    Family,
     RateLimit,
+    Registry,
     Timeout,
 )
 
@@ -159,3 +162,35 @@ def test_nobody_gets_a_fresh_burst_by_going(kind: str) -> None:
     assert w.family["b"].name == "partner/other"
     w.clock.advance(102)
     assert w.family["b"].name == "partner/b"
+
+
+def test_what_was_left_behind_is_looked_through_when_it_has_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seawall.resilience.family.MANY_GONE", 2)
+    looked: list[int] = []
+    carry = Family._carry
+
+    def noted(family: Family) -> None:
+        looked.append(family.evicted)
+        carry(family)
+
+    monkeypatch.setattr(Family, "_carry", noted)
+    w = World(most=1)
+    held = [w.family["0"]]
+    for turn in range(1, 16):
+        w.clock.advance(61)
+        held.append(w.family[str(turn)])
+    assert w.family.evicted == 15
+    assert looked == [3, 7, 15]
+
+
+def test_a_family_on_the_clock_of_the_system() -> None:
+    family = Registry("t").family("partner", most=1)
+    assert family["a"].name == "partner/a"
+    assert family["b"] is family["other"]
+    assert family.overflowed == {"full": 1}
+
+
+def test_there_is_no_half_of_a_member() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Registry("t").family("partner", most=2.5)
+    assert refused.value.problems == ("Family 'partner'.most is 2.5; allowed: a whole number >= 1 and <= 10000",)
