@@ -191,6 +191,15 @@ def test_a_mark_is_made_every_tenth_unless_the_lane_will_not_wait_so_long() -> N
     assert list(made._marks) == [(1000.0, 7), (1000.25, 8)]
 
 
+def test_housekeeping_marks_what_the_lane_will_count_until_the_next_time() -> None:
+    b = Bench("sync", breaker=Breaker(window_seconds=10.0))
+    assert b.guard.breaker is not None
+    window = b.guard.breaker.window
+    for now in (1000.0, 1000.5):
+        b.guard.housekeep(now)
+    assert [at for at, _ in window._marks] == [1000.0, 1000.5]
+
+
 # -- what is read and told
 
 
