@@ -193,4 +193,6 @@ def test_a_family_on_the_clock_of_the_system() -> None:
 def test_there_is_no_half_of_a_member() -> None:
     with pytest.raises(ConfigurationError) as refused:
         Registry("t").family("partner", most=2.5)
-    assert refused.value.problems == ("Family 'partner'.most is 2.5; allowed: a whole number >= 1 and <= 10000",)
+    assert refused.value.problems == (
+        "Family 'partner'.most is 2.5; allowed: a whole number >= 1 and <= 10000",
+    )
