@@ -14,6 +14,7 @@ from tests.unit.resilience.test_calls_exactly import Told, built, pay
 from seawall.resilience import (
     Breaker,
     Bulkhead,
+    Coalesce,
     Fallback,
     Guard,
     RateLimit,
@@ -25,6 +26,7 @@ from seawall.resilience import (
 from seawall.resilience.block import Block, Blocks
 from seawall.resilience.bulkhead import BulkheadState
 from seawall.resilience.events import Transition
+from seawall.resilience.flights import counts, uncounted
 from seawall.resilience.window import Window
 
 pytestmark = pytest.mark.filterwarnings("ignore::seawall.resilience.PolicyWarning")
@@ -273,3 +275,9 @@ def test_a_limit_of_another_kind_keeps_all_off_the_lane(bench: Make) -> None:
 def test_a_guard_that_nobody_observes_asks_nobody() -> None:
     guard = Guard("bank", registry=Registry("t"))
     assert (guard.watching, guard.operation("default").watching()) == (None, False)
+
+
+def test_a_guard_whose_calls_are_not_shared_says_nothing_of_whose_they_are(bench: Make) -> None:
+    alone, shared = bench().guard.operation("default"), bench(coalesce=Coalesce()).guard.operation("default")
+    assert (alone.counts, alone.suspect) == (None, None)
+    assert (shared.counts, shared.suspect) == (counts, uncounted)
