@@ -15,14 +15,12 @@ from seawall.alerts.context import BY, Context
 from seawall.alerts.document import GuardPolicy
 from seawall.alerts.model import Alert, Recording, Runbook, Scenario, Severity, Signal
 from seawall.alerts.options import BASE_WINDOW
-from seawall.alerts.records import BURNS, Records
+from seawall.alerts.records import BURNS, LEAST_EVENTS, Records
 from seawall.alerts.scenes import COUNTER_MISHAPS, LOUD, LOUDER, QUIET, calls
 from seawall.alerts.scenes import scene as make_scene
 from seawall.alerts.text import Label, Meanwhile, Setting, Value, text
 from seawall.telemetry.promql import Expr, raw
 
-#: Fewer events than this in the long window are no burn: one failed call in a quiet night pages nobody.
-LEAST_EVENTS = 5
 #: From this factor on the budget of a month is gone within days: somebody is told now.
 PAGE_FROM = 6.0
 

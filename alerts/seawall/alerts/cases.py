@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil
 
 from seawall.alerts import causes, links
@@ -22,6 +23,8 @@ def of(context: Context, alert: Alert, siblings: Sequence[Alert]) -> Iterator[di
     yield _case(context, alert, "fires, recovers", None, (alert, *siblings))
     if not scene.always:
         yield _near(alert)
+    if scene.few:
+        yield _few(alert)
     for cause in causes.signals(context, alert):
         yield _explained(alert, cause)
     for mishap in scene.mishaps:
@@ -62,6 +65,19 @@ def _near(alert: Alert) -> dict[str, object]:
         series(signal): notation(samples(signal, [("near", length)], scene.step)) for signal in scene.signals
     }
     case = _shell(alert, "stays quiet just below its threshold", inputs)
+    case["promql_expr_test"] = [_firing(alert, scene, index, False) for index in (length // 2, length)]
+    return case
+
+
+def _few(alert: Alert) -> dict[str, object]:
+    """Firing input, but a thousandth of all that is counted: not one event in the shortest window."""
+    scene = alert.scenario
+    length = _steps(scene, scene.bad)
+    inputs: dict[str, str] = {}
+    for signal in scene.signals:
+        less = replace(signal, firing=signal.firing / (1000 if signal.kind == "counter" else 1))
+        inputs[series(signal)] = notation(samples(less, [("firing", length)], scene.step))
+    case = _shell(alert, "quiet while there is hardly a call", inputs)
     case["promql_expr_test"] = [_firing(alert, scene, index, False) for index in (length // 2, length)]
     return case
 

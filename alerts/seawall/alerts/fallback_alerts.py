@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seawall.alerts.budget_alerts import LEAST_EVENTS
 from seawall.alerts.context import BY, Context
 from seawall.alerts.fit_records import FitRecords
 from seawall.alerts.model import Alert, Runbook, Signal
 from seawall.alerts.options import BASE_WINDOW
-from seawall.alerts.records import Records
+from seawall.alerts.records import LEAST_EVENTS, Records
 from seawall.alerts.scenes import QUIET, calls, samples, scene
 from seawall.alerts.text import Label, Setting, Value, text
 from seawall.telemetry import catalog

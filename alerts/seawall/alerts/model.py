@@ -67,6 +67,8 @@ class Scenario:
     settings: Mapping[tuple[str, str], float] = field(default_factory=dict)
     modes: tuple[str, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
+    #: A share of a few calls does not make it fire.
+    few: bool = False
     #: Rules of the same name that begin to fire at less than this are expected to fire with it.
     bad_as: float = inf
     fires_from: float = 0.0

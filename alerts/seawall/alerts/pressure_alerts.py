@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from seawall.alerts.context import BY, Context
 from seawall.alerts.model import Alert, Runbook
-from seawall.alerts.records import Records
+from seawall.alerts.records import LEAST_EVENTS, Records
 from seawall.alerts.scenes import GAUGE_MISHAPS, QUIET, calls, samples, scene
 from seawall.alerts.text import Label, Meanwhile, Setting, Value, text
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import equal, max_by, over_time
 
 HOLD = 120.0
+#: What keeps single events of quiet hours from being a share of something.
+AT_LEAST = f"and at least {LEAST_EVENTS} within the window of 5 minutes"
 SHED = 0.01
 FULL = 0.9
 FALLBACK_FAILED = 0.05
@@ -42,7 +44,7 @@ REJECTING = Runbook(
         "Restore the dependency's latency.",
         "More replicas, or a higher limit if the dependency can bear it.",
     ),
-    threshold=f"More than {SHED:.0%} of calls rejected, for 2 minutes.",
+    threshold=f"More than {SHED:.0%} of calls rejected, for 2 minutes, {AT_LEAST}.",
     policy="bulkhead",
 )
 LIMITED = Runbook(
@@ -58,7 +60,7 @@ LIMITED = Runbook(
         "Stop or spread what asks too much.",
         "Raise the limit only within what the dependency agreed to.",
     ),
-    threshold=f"More than {SHED:.0%} of calls rejected, for 2 minutes.",
+    threshold=f"More than {SHED:.0%} of calls rejected, for 2 minutes, {AT_LEAST}.",
     policy="rate_limit",
 )
 FALLBACK = Runbook(
@@ -76,7 +78,7 @@ FALLBACK = Runbook(
         "Restore the dependency.",
         "Repair the fallback: a queue that can't store, an alternative that is down.",
     ),
-    threshold=f"More than {FALLBACK_FAILED:.0%} of the tries of one mode fail, for 2 minutes.",
+    threshold=f"More than {FALLBACK_FAILED:.0%} of the tries of one mode fail, for 2 minutes, {AT_LEAST}.",
     policy="fallback",
 )
 
@@ -160,7 +162,7 @@ def _shed(
     return Alert(
         runbook=runbook,
         expr=context.of_criticality(
-            context.recorded(records.rejections_ratio(policy)).above(SHED), criticality
+            records.noticeable(records.rejections_ratio(policy), records.calls, SHED), criticality
         ),
         severity=QUIET[criticality],
         summary=summary,
@@ -187,6 +189,7 @@ def _shed(
             ],
             value=0.2,
             hold=HOLD,
+            few=True,
             numbers=((policy, name),),
         ),
     )
@@ -201,7 +204,8 @@ def _fallback(context: Context, records: Records) -> Iterator[Alert]:
         yield Alert(
             runbook=FALLBACK,
             expr=context.of_criticality(
-                context.recorded(records.fallback_failures_ratio).above(FALLBACK_FAILED), criticality
+                records.noticeable(records.fallback_failures_ratio, records.fallback_tries, FALLBACK_FAILED),
+                criticality,
             ),
             severity=QUIET[criticality],
             summary="A fallback fails.",
@@ -226,6 +230,7 @@ def _fallback(context: Context, records: Records) -> Iterator[Alert]:
                 ],
                 value=0.5,
                 hold=HOLD,
+                few=True,
                 labels={"mode": mode},
             ),
         )

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from seawall.alerts.context import BY, Context
 from seawall.alerts.model import Group, Recording, recording
+from seawall.alerts.options import BASE_WINDOW
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import (
     Expr,
@@ -27,6 +28,8 @@ from seawall.telemetry.recorded import FAILED
 
 #: Long and short window of each burn-rate alert, and the factor, from the SRE workbook. Seconds.
 BURNS = ((3600.0, 300.0, 14.4), (21600.0, 1800.0, 6.0), (86400.0, 7200.0, 3.0), (259200.0, 21600.0, 1.0))
+#: Fewer events than this are no share of anything: one failed call in a quiet night wakes nobody.
+LEAST_EVENTS = 5
 #: How often rules over long windows run: below the 5 minutes after which Prometheus forgets a series.
 LONG_INTERVAL = 120.0
 
@@ -116,10 +119,21 @@ class Records:
 
     @cached_property
     def fallback_failures_ratio(self) -> Recording:
-        level = (*BY, "mode")
-        failed = sum_by(self._raw(catalog.DEGRADATIONS, equal("outcome", "failed")), *level)
-        tried = sum_by(self._raw(catalog.DEGRADATIONS), *level)
+        failed = sum_by(self._raw(catalog.DEGRADATIONS, equal("outcome", "failed")), *BY, "mode")
+        tried = self.context.recorded(self.fallback_tries)
         return self._ratio("job_dependency_mode", "seawall_fallback_failures", failed, tried)
+
+    @cached_property
+    def fallback_tries(self) -> Recording:
+        tried = sum_by(self._raw(catalog.DEGRADATIONS), *BY, "mode")
+        return self._rate("job_dependency_mode", "seawall_degradations", tried)
+
+    def noticeable(self, part: Recording, whole: Recording, share: Expr | float) -> Expr:
+        """More than a share of the whole, and not just one or two of few."""
+        recorded = self.context.recorded
+        enough = LEAST_EVENTS / self.context.seconds(BASE_WINDOW)
+        some = (recorded(part) * recorded(whole)).binary(">=", enough)
+        return recorded(part).above(share).where(some, tuple(sorted(part.labels)))
 
     def over(self, recording: Recording, unscaled: float) -> Expr:
         """A rate of the shortest window, averaged over a longer one."""
@@ -153,7 +167,7 @@ class Records:
         if any(guard.number("timeout", "threads") is not None for guard in having("timeout")):
             shares.append(self.rejections_ratio("timeout"))
         if having("fallback"):
-            shares.append(self.fallback_failures_ratio)
+            shares += [self.fallback_tries, self.fallback_failures_ratio]
         kept = self.context.kept
         boards = (*kept.for_boards, *(kept.of_breakers if having("breaker") else ()))
         pace = self.context.options.evaluation_interval

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from seawall.alerts.context import BY, Context
 from seawall.alerts.model import Alert, Runbook
+from seawall.alerts.pressure_alerts import AT_LEAST
 from seawall.alerts.records import Records
 from seawall.alerts.scenes import QUIET, calls, samples, scene
 from seawall.alerts.text import Label, Setting, Value, text
@@ -56,7 +57,7 @@ EXHAUSTED = Runbook(
         "Restore the dependency.",
         "Widen the budget only if the dependency can bear the extra load.",
     ),
-    threshold=f"More than {REFUSED:.0%} of calls were refused a retry, for 2 minutes.",
+    threshold=f"More than {REFUSED:.0%} of calls were refused a retry, for 2 minutes, {AT_LEAST}.",
     policy="retry",
 )
 
@@ -104,6 +105,7 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
                     ],
                     value=most,
                     hold=HOLD,
+                    few=True,
                     numbers=(
                         ("retry", "attempts"),
                         ("retry_budget", "ratio"),
@@ -116,7 +118,7 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
             yield Alert(
                 runbook=EXHAUSTED,
                 expr=context.of_criticality(
-                    context.recorded(records.budget_refusals_ratio).above(REFUSED), criticality
+                    records.noticeable(records.budget_refusals_ratio, records.calls, REFUSED), criticality
                 ),
                 severity=QUIET[criticality],
                 summary="A retry budget is used up.",
@@ -148,6 +150,7 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
                     ],
                     value=0.2,
                     hold=HOLD,
+                    few=True,
                     numbers=(("retry_budget", "ratio"),),
                 ),
                 follows_open=True,

@@ -58,6 +58,7 @@ def scene(
     labels: Mapping[str, str] | None = None,
     mishaps: tuple[Mishap, ...] = COUNTER_MISHAPS,
     coarse: bool = False,
+    few: bool = False,
 ) -> Scenario:
     """``hold``, ``keep``, the window ``over``: unscaled; ``numbers``: settings that rule or text asks.
 
@@ -93,6 +94,7 @@ def scene(
         settings=values,
         modes=modes,
         mishaps=mishaps,
+        few=few,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from seawall.alerts.context import Context
 from seawall.alerts.model import Alert, Runbook
+from seawall.alerts.pressure_alerts import AT_LEAST
 from seawall.alerts.records import Records
 from seawall.alerts.scenes import QUIET, calls, samples, scene
 from seawall.alerts.text import Label, Meanwhile, Setting, Value, text
@@ -31,7 +32,7 @@ TIMEOUTS = Runbook(
         "Relieve or restore the dependency.",
         "A timeout below the dependency's healthy p99 makes failures of its own: compare before raising it.",
     ),
-    threshold=f"More than {TIMED_OUT:.0%} of calls, for 2 minutes.",
+    threshold=f"More than {TIMED_OUT:.0%} of calls, for 2 minutes, {AT_LEAST}.",
     policy="timeout",
 )
 SLOW = Runbook(
@@ -47,7 +48,7 @@ SLOW = Runbook(
         "Relieve the dependency: cache, smaller pages, less load.",
         "Check `slow_after` against its healthy p99.",
     ),
-    threshold="Share of slow attempts above half of the policy's `slow_ratio`, for 2 minutes.",
+    threshold=f"Share of slow attempts above half of the policy's `slow_ratio`, for 2 minutes, {AT_LEAST}.",
     policy="breaker",
 )
 
@@ -58,7 +59,7 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
         yield Alert(
             runbook=TIMEOUTS,
             expr=context.of_criticality(
-                context.recorded(records.timeouts_ratio).above(TIMED_OUT), criticality
+                records.noticeable(records.timeouts_ratio, records.calls, TIMED_OUT), criticality
             ),
             severity=QUIET[criticality],
             summary="Calls to a dependency run into timeouts.",
@@ -93,6 +94,7 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
                 ],
                 value=0.5,
                 hold=HOLD,
+                few=True,
                 numbers=(("timeout", "attempt"), ("timeout", "total")),
             ),
         )
@@ -118,7 +120,9 @@ def _slow(context: Context, records: Records) -> Iterator[Alert]:
         near = 0.9 * most * SLOW_SHARE
         yield Alert(
             runbook=SLOW,
-            expr=context.of_criticality(context.recorded(records.slow_ratio).above(limit), criticality),
+            expr=context.of_criticality(
+                records.noticeable(records.slow_ratio, records.attempts, limit), criticality
+            ),
             severity=QUIET[criticality],
             summary="A dependency answers slowly.",
             description=text(
@@ -153,6 +157,7 @@ def _slow(context: Context, records: Records) -> Iterator[Alert]:
                 ],
                 value=1,
                 hold=HOLD,
+                few=True,
                 numbers=(("breaker", "slow_after"), ("breaker", "slow_ratio")),
             ),
         )

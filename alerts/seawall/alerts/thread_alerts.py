@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from seawall.alerts.context import BY, Context
 from seawall.alerts.document import GuardPolicy
 from seawall.alerts.model import Alert, Runbook
-from seawall.alerts.pressure_alerts import HOLD, SHED
+from seawall.alerts.pressure_alerts import AT_LEAST, HOLD, SHED
 from seawall.alerts.records import Records
 from seawall.alerts.scenes import GAUGE_MISHAPS, QUIET, calls, samples, scene
 from seawall.alerts.text import Label, Meanwhile, Setting, Value, text
@@ -32,7 +32,8 @@ BUSY = Runbook(
         "Set a socket timeout in the function, not longer than the attempt's limit.",
         "More `threads`, if calls a second times their duration is more than there are.",
     ),
-    threshold=f"More than {SHED:.0%} of calls rejected, for 2 minutes: as for a bulkhead, which threads are.",
+    threshold=f"More than {SHED:.0%} of calls rejected, for 2 minutes, {AT_LEAST}: as for a "
+    "bulkhead, which threads are.",
     policy="timeout",
 )
 ABANDONED = Runbook(
@@ -67,10 +68,10 @@ def threaded(guard: GuardPolicy) -> bool:
 
 
 def _busy(context: Context, records: Records, criticality: str, guard: GuardPolicy) -> Alert:
-    shed = context.recorded(records.rejections_ratio("timeout"))
+    shed = records.noticeable(records.rejections_ratio("timeout"), records.calls, SHED)
     return Alert(
         runbook=BUSY,
-        expr=context.of_criticality(shed.above(SHED), criticality),
+        expr=context.of_criticality(shed, criticality),
         severity=QUIET[criticality],
         summary="Calls are rejected because all worker threads are taken.",
         description=text(
@@ -95,6 +96,7 @@ def _busy(context: Context, records: Records, criticality: str, guard: GuardPoli
             ],
             value=0.2,
             hold=HOLD,
+            few=True,
             numbers=(("timeout", "threads"),),
         ),
     )
