@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers newer servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-kill campaign-outage mutation generate check-generated clean
+.PHONY: help env servers newer servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -83,6 +83,9 @@ campaign-connections: env  ## A scrape beside a thousand clients that are silent
 
 campaign-kill: env  ## 1,000 workers killed under load, all totals compared after each
 	$(PY) tests/campaigns/kill.py $(ARGS)
+
+campaign-cluster: env  ## Two Alertmanagers, one killed and started again: every notification arrives
+	$(PY) tests/campaigns/cluster.py $(ARGS)
 
 campaign-outage: env  ## What calls and shutdowns pay while the collector is refused, silent, slow or says 503
 	$(PY) tests/campaigns/telemetry_outage.py $(ARGS)
