@@ -16,7 +16,7 @@ from tests.unit.resilience.bench import Bench
 from tests.unit.resilience.crowds import Crowd, guarded
 from tests.unit.resilience.shared import CANCELLED, Shared
 
-from seawall.resilience import Coalesce, Guard, Timeout
+from seawall.resilience import Coalesce, Guard, Hedge, Timeout
 from seawall.resilience.flights import Flight
 
 
@@ -125,6 +125,22 @@ def test_operations_do_not_share_what_one_coroutine_function_does() -> None:
 
     b.clock.run(main())
     assert [b.count("attempts", name, "success") for name in ("default", "pay")] == [1, 1]
+
+
+@pytest.mark.parametrize("hedge", [None, Hedge(delay=5.0)])
+def test_coroutine_functions_do_not_share(hedge: Hedge | None) -> None:
+    b = Shared(hedge=hedge)
+
+    @b.guard
+    async def twin() -> str:
+        await asyncio.sleep(1)
+        return "of the twin"
+
+    async def main() -> Any:
+        return await asyncio.gather(b.ask(), twin())
+
+    assert b.clock.run(main()) == ["answer", "of the twin"]
+    assert b.count("attempts", "default", "success") == 2
 
 
 @pytest.mark.parametrize(("took", "shared"), [(0.75, 0), (0.5, 1)])

@@ -68,3 +68,26 @@ def test_who_was_dropped_is_found_no_more_and_once_is_enough() -> None:
     flights.drop(first)
     assert flights.board(first) is second
     assert problems == []
+
+
+def test_a_key_is_made_of_positions_and_names() -> None:
+    flights = Flights(Coalesce(key=lambda *args, **kwargs: (args, tuple(kwargs.items()))), lambda _: None)
+    key: Any = flights.key(("pay", len), (1,), {"two": 2})
+    assert key[1:] == (((1,), (("two", 2),)), None)
+
+
+def returning(answer: object) -> Any:
+    return lambda: answer
+
+
+def test_functions_are_the_same_by_what_they_have_captured() -> None:
+    flights = Flights(Coalesce(), lambda _: None)
+    one, same, other = (flights.key(flights.source("pay", returning(n)), (), {}) for n in (1, 1, 2))
+    assert one == same != other
+
+
+def test_why_there_is_no_key_is_said() -> None:
+    problems: list[Exception] = []
+    flights = Flights(Coalesce(), problems.append)
+    assert flights.key(("pay", len), ([],), {}) is None
+    assert [type(problem) for problem in problems] == [TypeError]

@@ -17,6 +17,7 @@ from tests.unit.resilience.hanging import LONG, MOMENT, Hanging, bench, wait_for
 
 from seawall.resilience import (
     ConfigurationError,
+    Fallback,
     Guard,
     Registry,
     TimedOut,
@@ -264,3 +265,20 @@ def test_an_answer_that_comes_just_after_the_last_moment_is_dropped() -> None:
     outrun.job = job
     assert job.wait(0.0) is None
     assert (len(workers.places), workers.abandoned) == (1, set())
+
+
+def test_former_answers_are_kept_by_the_arguments_of_a_call_on_a_thread() -> None:
+    b = Bench("sync", timeout=Timeout(attempt=LONG, threads=1), fallback=Fallback(stale_for=60.0))
+    down = threading.Event()
+
+    @b.guard
+    def work(number: int, *, unit: str) -> str:
+        if down.is_set():
+            raise ConnectionError
+        return f"{number} {unit}"
+
+    asked = [(1, "m"), (2, "m"), (1, "km")]
+    for _ in range(2):
+        assert [work(number, unit=unit) for number, unit in asked] == ["1 m", "2 m", "1 km"]
+        down.set()
+    assert b.count("degradations", "default", "stale", "served") == 3
