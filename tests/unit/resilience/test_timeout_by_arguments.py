@@ -192,3 +192,14 @@ def test_a_total_without_end_is_no_limit(bench: Any) -> None:
     assert run(b, 500, 3600.0) is None
     assert b.count("attempts", "default", "success") == 1
     assert b.count("calls", "default", "success") == 1
+
+
+def test_the_limit_of_a_context_follows_from_its_arguments_by_name() -> None:
+    b = Bench("sync", timeout=Timeout(attempt=5.0, attempt_for=lambda *, limit: limit))
+
+    @contextmanager
+    def session(*, limit: float) -> Iterator[float | None]:
+        yield remaining()
+
+    with b.guard(session)(limit=0.5) as rest:
+        assert rest == 0.5
