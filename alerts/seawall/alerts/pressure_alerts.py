@@ -78,7 +78,8 @@ FALLBACK = Runbook(
         "Restore the dependency.",
         "Repair the fallback: a queue that can't store, an alternative that is down.",
     ),
-    threshold=f"More than {FALLBACK_FAILED:.0%} of the tries of one mode fail, for 2 minutes, {AT_LEAST}.",
+    threshold=f"More than {FALLBACK_FAILED:.0%} of the tries of one mode fail, which are more than "
+    f"{SHED:.0%} of all calls, for 2 minutes, {AT_LEAST}. Fewer are failures, which have their budget.",
     policy="fallback",
 )
 
@@ -200,13 +201,14 @@ def _fallback(context: Context, records: Records) -> Iterator[Alert]:
         if not guard.modes:
             continue
         mode, operation = guard.modes[0], guard.operations[0]
+        failing = records.noticeable(records.fallback_failures_ratio, records.fallback_tries, FALLBACK_FAILED)
+        failed = context.recorded(records.fallback_failures_ratio) * context.recorded(records.fallback_tries)
+        # Of all calls, too: among the few failures of a healthy dependency are questions never asked before.
+        much = failed.joined("/", context.recorded(records.calls), on=BY).above(SHED)
         labels = {"operation": operation, "mode": mode}
         yield Alert(
             runbook=FALLBACK,
-            expr=context.of_criticality(
-                records.noticeable(records.fallback_failures_ratio, records.fallback_tries, FALLBACK_FAILED),
-                criticality,
-            ),
+            expr=context.of_criticality(failing.where(much, (*BY, "mode")), criticality),
             severity=QUIET[criticality],
             summary="A fallback fails.",
             description=text(
@@ -225,6 +227,7 @@ def _fallback(context: Context, records: Records) -> Iterator[Alert]:
                 context,
                 guard,
                 [
+                    *calls(context, guard, 10),
                     context.counter(guard, catalog.DEGRADATIONS, 10, 5, 9.6, **labels, outcome="served"),
                     context.counter(guard, catalog.DEGRADATIONS, 0, 5, 0.4, **labels, outcome="failed"),
                 ],
