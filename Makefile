@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers newer servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
+.PHONY: help env servers newer servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-fleet campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -80,6 +80,9 @@ campaign: env  ## The property machines at length: 100,000 steps each beside the
 
 campaign-connections: env  ## A scrape beside a thousand clients that are silent, slow or guess passwords
 	$(PY) tests/campaigns/connections.py $(ARGS)
+
+campaign-fleet: env servers  ## Every panel on a Prometheus that holds 300 replicas: Overview and Fleet within 1 s
+	$(PY) tests/campaigns/fleet.py $(ARGS)
 
 campaign-kill: env  ## 1,000 workers killed under load, all totals compared after each
 	$(PY) tests/campaigns/kill.py $(ARGS)

@@ -224,8 +224,7 @@ def _cascades(a: Ask, options: Options) -> tuple[Panel, ...]:
         minimum=0.0,
         calcs=("lastNotNull", "max"),
     )
-    sick = Expr(f"{a.rejecting(a.by).text} == 1", frozenset(a.by), compound=True)
-    others = a.quantile(0.99, catalog.CALL_DURATION, a.by).unless(sick, on=a.by)
+    others = a.quantile(0.99, catalog.CALL_DURATION, a.by).unless(a.rejecting(a.by).binary("==", 1), on=a.by)
     isolation = TimeSeries(
         key="isolation",
         title="Latency of the others",
