@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any
 
 import pytest
 
 from seawall.resilience import Coalesce
-from seawall.resilience.flights import Flight, Flights
+from seawall.resilience.flights import Flight, Flights, aboard, aboard_of, counts
+from seawall.resilience.hedging import Hedged
 
 
 @pytest.mark.parametrize(
@@ -86,8 +88,50 @@ def test_functions_are_the_same_by_what_they_have_captured() -> None:
     assert one == same != other
 
 
+def test_functions_whose_captures_can_not_be_compared_are_told_apart_by_themselves() -> None:
+    flights = Flights(Coalesce(), lambda _: None)
+    one, other = returning([1]), returning([2])
+
+    def key(function: Any) -> Any:
+        return flights.key(flights.source("pay", function), (), {})
+
+    assert key(one) == key(one) != key(other)
+    # What stands in for a function is that function.
+    hedge: Any = None
+    assert key(Hedged(hedge, hedge, one)) == key(Hedged(hedge, hedge, one)) == key(one)
+
+
 def test_why_there_is_no_key_is_said() -> None:
     problems: list[Exception] = []
     flights = Flights(Coalesce(), problems.append)
     assert flights.key(("pay", len), ([],), {}) is None
     assert [type(problem) for problem in problems] == [TypeError]
+
+
+def test_whoever_is_part_of_another_execution_may_join_and_of_this_one_may_not() -> None:
+    flights = Flights(Coalesce(), lambda _: None)
+    outer, first, second = Flight("other"), Flight("key"), Flight("key")
+    assert flights.board(first) is first
+
+    def board(part_of: Flight) -> Flight:
+        aboard.set(aboard_of(part_of))
+        return flights.board(second)
+
+    assert copy_context().run(board, outer) is first
+    assert copy_context().run(board, first) is second
+
+
+def test_what_is_collected_in_whoevers_context_says_nothing_of_his_execution() -> None:
+    flight = Flight("key")
+
+    def ended(outcome: str, error: str) -> bool:
+        aboard.set(aboard_of(flight))
+        return counts(outcome, error)
+
+    assert copy_context().run(ended, "cancelled", "GeneratorExit")
+    assert (flight.outcome, flight.error) == ("", "")
+    assert copy_context().run(ended, "failure", "KeyError")
+    assert (flight.outcome, flight.error) == ("failure", "KeyError")
+    flight.counted = False
+    assert not copy_context().run(ended, "success", "")
+    assert copy_context().run(ended, "cancelled", "GeneratorExit")
