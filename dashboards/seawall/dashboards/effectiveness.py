@@ -63,9 +63,8 @@ def _rescued(a: Ask, facts: Facts, by: tuple[str, ...] = ()) -> Expr:
     """Of the calls that met trouble, the share that the caller got an answer for all the same."""
     saved = a.count(catalog.CALLS, equal("outcome", "degraded"), by=by)
     if facts.has("retry"):
-        recovered = a.count(catalog.RETRY_CALLS, equal("result", "recovered"), by=by)
         # Where no guard in sight retries, there is nothing to add.
-        saved = (saved + recovered) | saved
+        saved = (saved + a.count(catalog.RETRY_CALLS, equal("result", "recovered"), by=by)) | saved
     lost = a.count(catalog.CALLS, one_of("outcome", ("failure", "timeout", "rejected")), by=by)
     return ratio(saved, saved + lost)
 
