@@ -53,6 +53,8 @@ class Timeout:
         total = checks.number("total", self.total, above=0, optional=True)
         if self.attempt is None and self.total is None and not any(own.values()):
             checks.fail("attempt", None, "a number in attempt, in total, or in both")
+        elif self.attempt is None and self.total is None and callable(self.attempt_for):
+            checks.fail("attempt", None, "a number in attempt, in total, or in both, beside attempt_for")
         if (
             attempt
             and total

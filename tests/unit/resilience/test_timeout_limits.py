@@ -162,6 +162,11 @@ def test_the_fast_lane_stays_where_the_limits_are_fixed() -> None:
         ),
         ({"attempt": 1, "attempt_for": 5}, "Timeout.attempt_for is 5; allowed: a function, or None"),
         (
+            # Who is not in by_operation has no limit here, so that nothing would ever be asked.
+            {"attempt_for": len, "by_operation": {"a": Timeout(attempt=1)}},
+            "Timeout.attempt is None; allowed: a number in attempt, in total, or in both, beside attempt_for",
+        ),
+        (
             {"attempt": 1, "threads": 0},
             "Timeout.threads is 0; allowed: a whole number >= 1 and <= 1000, or None",
         ),
