@@ -12,7 +12,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.unit.telemetry.workers import Scraper, Totals, Worker, fallen, value
+from tests.unit.telemetry.workers import Scraper, Totals, Worker, fallen, forget, value
 
 from seawall.resilience import Breaker, Retry, Timeout
 from seawall.telemetry.processes import retired
@@ -132,6 +132,7 @@ class ProcessesMachine(RuleBasedStateMachine):
             worker.die()
         for scraper in self.scrapers:
             self.scrape(scraper)
+        forget(self.folder)
         shutil.rmtree(self.folder)
 
 

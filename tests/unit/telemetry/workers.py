@@ -16,6 +16,7 @@ from seawall.resilience import Breaker, Guard, Registry, Retry
 from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.page import MetricsPage
 from seawall.telemetry.processes import ProcessSource, Sharing
+from seawall.telemetry.processes import folder as folders
 from seawall.telemetry.processes.folder import folder_of
 
 #: Those that a test has made, to be stopped after it.
@@ -105,6 +106,11 @@ def fallen(before: Totals, after: Totals) -> Totals:
         for key, number in counters(before).items()
         if after.get(key, -1) < number
     }
+
+
+def forget(folder: Path) -> None:
+    """Close what a process keeps open of a folder for as long as it lives: thousands are too many."""
+    os.close(folders._folders.pop(folder.resolve())._file)
 
 
 def files(folder: Path) -> list[str]:
