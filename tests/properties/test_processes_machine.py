@@ -132,6 +132,7 @@ class ProcessesMachine(RuleBasedStateMachine):
             worker.die()
         for scraper in self.scrapers:
             self.scrape(scraper)
+        self.workers = []
         forget(self.folder)
         shutil.rmtree(self.folder)
 

@@ -111,6 +111,7 @@ def fallen(before: Totals, after: Totals) -> Totals:
 def forget(folder: Path) -> None:
     """Close what a process keeps open of a folder for as long as it lives: thousands are too many."""
     os.close(folders._folders.pop(folder.resolve())._file)
+    MADE[:] = [worker for worker in MADE if worker.folder != folder]
 
 
 def files(folder: Path) -> list[str]:
