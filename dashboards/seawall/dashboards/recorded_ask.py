@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from seawall.dashboards.ask import GUARD, INTERVAL, RANGE, WINDOW, Ask, ask, within_fleet
 from seawall.dashboards.options import Options
 from seawall.dashboards.palette import REJECTING_STATES
-from seawall.dashboards.panels import Panel, Row, TimeSeries
+from seawall.dashboards.panels import Mapping, Panel, Row, Stat, TimeSeries
 from seawall.telemetry import catalog
 from seawall.telemetry.catalog import Series
 from seawall.telemetry.promql import (
@@ -137,17 +137,32 @@ class RecordedAsk(Ask):
 
 
 def paced(rows: Sequence[Row], options: Options) -> tuple[Row, ...]:
-    """Five points for each window of the recorded rates: more show nothing, and cost their share."""
+    """Five points for each window of the recorded rates: more show nothing, and cost their share.
+
+    A panel without data says that the rules may be missing: nothing must not look like all is well.
+    """
     if not options.recorded:
         return tuple(rows)
     step = f"{seconds(options.rate_window) / 5 * 1000:.0f}ms"
-    return tuple(replace(row, panels=tuple(_paced(panel, step) for panel in row.panels)) for row in rows)
+    neutral = options.palette.neutral
+    return tuple(
+        replace(row, panels=tuple(_paced(_doubtful(panel, neutral), step) for panel in row.panels))
+        for row in rows
+    )
 
 
 def _paced(panel: Panel, step: str) -> Panel:
     if not isinstance(panel, TimeSeries):
         return panel
     return replace(panel, queries=tuple(replace(query, least_step=step) for query in panel.queries))
+
+
+def _doubtful(panel: Panel, colour: str) -> Panel:
+    if isinstance(panel, Stat):
+        text = f"{panel.no_value or 'no data'}, or no rules"
+        nothing = Mapping(value=None, text=text, colour=colour)
+        return replace(panel, no_value=text, mappings=(*panel.mappings, nothing))
+    return replace(panel, no_value=f"{panel.no_value or 'no data'}, or the bundle's rules are not loaded")
 
 
 def over_replicas(options: Options, *, dependencies: bool) -> Ask:
