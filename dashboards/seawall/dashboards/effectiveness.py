@@ -246,8 +246,8 @@ def _costs(a: Ask, facts: Facts, options: Options) -> tuple[Panel, ...]:
         key="overhead",
         title="What the guards cost",
         description=(
-            "Time that the guard itself takes of a call, sampled (1 call in 1,024), mean by dependency. "
-            "When it grows: the process is short of CPU, or a listener is slow."
+            "Time that a guard and its telemetry take of a call: one call a second of each operation, mean "
+            "by dependency. The spans of a traced call are most of it. When it grows: CPU is short."
         ),
         queries=(Query(expr=topk(10, a.mean(catalog.OVERHEAD, a.by)), legend=a.legend),),
         unit="s",

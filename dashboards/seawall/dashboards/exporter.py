@@ -205,8 +205,8 @@ def _losses(a: Ask, options: Options) -> tuple[Panel, ...]:
         key="overhead",
         title="What a guard costs a call",
         description=(
-            "Time that the guard itself takes of a call, sampled (1 call in 1,024). "
-            "When it grows: the process is short of CPU, or a listener is slow."
+            "Time that a guard and its telemetry take of a call: one call a second of each operation. The "
+            "spans of a traced call are most of it. When it grows: CPU is short, or a listener is slow."
         ),
         queries=(
             Query(expr=a.quantile(0.5, catalog.OVERHEAD), legend="p50", colour=options.palette.neutral),
