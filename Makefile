@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers newer servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-fleet campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
+.PHONY: help env servers newer newer-if-possible servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-fleet campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,8 +36,11 @@ tests/%/node_modules/.ready: tests/%/package-lock.json
 servers:  ## The programs that the tests run beside the service, from apt where that is possible
 	@deploy/servers.sh test
 
-newer:  ## Newer Prometheus and Alertmanager below .newer/, which the tests of versions then run too
+newer:  ## Newer Prometheus and Alertmanager below .newer/ for the tests of versions, or why there are none
 	@deploy/newer.sh
+
+newer-if-possible:
+	@deploy/newer.sh test
 
 servers-demo:
 	@deploy/servers.sh demo
@@ -47,7 +50,7 @@ demo: env servers-demo  ## Watch a service survive the loss of its dependencies 
 
 # The unit tests of the core run once, as `make coverage`. With ARGS: one run of what these ask for, not measured.
 test: env servers  ## Lint, types and every test: what CI runs
-	@$(MAKE) -j2 tests/schema/node_modules/.ready tests/typing/node_modules/.ready tests/operator/node_modules/.ready
+	@$(MAKE) -j2 newer-if-possible tests/schema/node_modules/.ready tests/typing/node_modules/.ready tests/operator/node_modules/.ready
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(MAKE) check-generated
@@ -103,5 +106,5 @@ check-generated: env  ## That what is committed is what the generator writes now
 	@deploy/generate.sh --check
 
 clean:  ## Remove everything that the targets made, .venv included
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov tests/*/node_modules
+	rm -rf .venv .newer build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov tests/*/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

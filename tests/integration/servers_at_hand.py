@@ -1,4 +1,4 @@
-"""Which Prometheus and Alertmanager there are: those installed, and newer ones that `make newer` unpacked."""
+"""Which Prometheus and Alertmanager there are: those installed, and newer ones that `deploy/newer.sh` unpacked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 #: `NAME-VERSION/usr/bin` of each.
 NEWER = Path(os.environ.get("SEAWALL_NEWER", Path(__file__).resolve().parents[2] / ".newer"))
-NONE = "no newer one is at hand: make newer"
+NONE = "no newer one is at hand; `make newer` says why"
 
 
 @dataclass(frozen=True)
