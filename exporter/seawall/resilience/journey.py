@@ -82,10 +82,15 @@ class Journey(Attempts):
                 answer, outcome = slept, "cancelled"
                 break
             op.add("retry_delay_seconds", delay)
-            failed, (answer, outcome) = (answer, outcome), (yield from self.attempt())
+            failed, asked_before = (answer, outcome), self.attempts
+            answer, outcome = yield from self.attempt()
             if outcome == "rejected":
                 # The dependency's own exception says more than that its breaker opened meanwhile.
                 (answer, outcome), result = failed, "exhausted"
+                break
+            if outcome == "timeout" and self.attempts == asked_before:
+                # The wait took more than the total: no attempt failed that could be worth another.
+                delay, result = self._exhausted(type(answer[1]).__name__)
                 break
         if op.guard.retry is not None and self.attempts and outcome != "cancelled":
             op.count("retry_calls", result)

@@ -18,7 +18,10 @@ from seawall.resilience import (
     RetryBudget,
     RetryRule,
     RetryThrottle,
+    TimedOut,
+    Timeout,
 )
+from seawall.resilience.events import RetryExhausted
 from seawall.resilience.fields import RETRY_RESULTS
 from seawall.testing import ManualClock
 
@@ -62,6 +65,22 @@ def test_budgets_without_a_name_are_apart() -> None:
     fail(a, 9)
     fail(b, 9)
     assert (retries(a), retries(b)) == (5, 5)
+
+
+def test_a_wait_that_outlasts_the_total_is_no_failed_attempt(bench: Callable[..., Bench]) -> None:
+    """Back-off ends late when the machine is busy. That costs no token, and retrying is what was used up."""
+    throttle = RetryThrottle(max_tokens=4, token_ratio=1)
+    b = bench(retry=steady(on=(ConnectionError,), budget=throttle), timeout=Timeout(total=3.0))
+
+    async def late(seconds: float) -> None:
+        b.clock.advance(seconds + 5)
+
+    b.guard.sleep, b.guard.asleep = lambda seconds: b.clock.advance(seconds + 5), late
+    assert isinstance(b(flaky(ConnectionError())), TimedOut)
+    assert left(b.guard) == 0.5
+    assert b.count("retry_calls", "default", "exhausted") == 1
+    assert b.count("calls", "default", "timeout") == 1
+    assert [(e.attempts, e.error) for e in b.events.of(RetryExhausted)] == [(1, "TimedOut")]
 
 
 def test_calls_of_one_guard_earn_retries_of_the_other() -> None:
