@@ -20,7 +20,7 @@ from seawall.dashboards.panels import (
     side_by_side,
 )
 from seawall.telemetry import catalog
-from seawall.telemetry.promql import Expr, avg_by, count_by, max_by, min_by, none_of, topk
+from seawall.telemetry.promql import Expr, avg_by, count_by, max_by, min_by, none_of, topk, unequal
 
 NAME = "exporter"
 
@@ -70,10 +70,16 @@ def _now(a: Ask, ours: Expr, facts: Facts, options: Options) -> tuple[Panel, ...
         key="lost",
         title="Lost telemetry",
         description=(
-            "Spans, logs and series that telemetry dropped in the time shown. "
-            "When above 0: the panel below says what and why; calls themselves are never held up."
+            "Spans, logs and series that telemetry lost in the time shown, log lines that were thinned on "
+            "purpose aside. When above 0: the panel below says what and why; calls are never held up."
         ),
-        queries=(Query(expr=a.count(catalog.TELEMETRY_DROPPED), legend="lost", instant=True),),
+        queries=(
+            Query(
+                expr=a.count(catalog.TELEMETRY_DROPPED, unequal("reason", "rate_limited")),
+                legend="lost",
+                instant=True,
+            ),
+        ),
         unit="locale",
         decimals=0,
         steps=palette.rising(1, 1000),
@@ -170,8 +176,8 @@ def _losses(a: Ask, options: Options) -> tuple[Panel, ...]:
         key="dropped",
         title="Dropped telemetry, by signal and reason",
         description=(
-            "What telemetry lost a second. When spans: the collector is away or slow. "
-            "When logs: one event floods. When series: a guard or a collector fails when it is read."
+            "What telemetry lost a second. When spans: the collector is away or slow. When logs: one event "
+            "repeats, rate_limited keeps the first and counts the others. When series: reading failed."
         ),
         queries=(
             Query(
