@@ -1,6 +1,7 @@
-"""Every row of the speed table, beside the peers, in one process: ``make bench``.
+"""Every row of the speed table, beside the peers in one process: ``make bench``.
 
-Ratios of one run are what counts; nanoseconds differ by machine. ``--write FILE`` keeps the table.
+Ratios of one run are what counts; nanoseconds differ by machine. ``--write FILE`` keeps the table. The last
+row starts servers, for about a minute; ``--only notification`` runs it alone, ``--only calls`` all others.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,9 +20,11 @@ from typing import Any
 
 import prometheus_client
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "deploy")]
 
-from tests.benchmarks import measure, processes, scraping, subjects
+from tests.benchmarks import measure, notified, processes, scraping, subjects
+from tests.benchmarks.rows import Row
 
 PEERS = (
     "pybreaker",
@@ -35,35 +37,31 @@ PEERS = (
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """A ratio and what is asked of it. ``gate`` must hold; for ``at_least`` rows more is better."""
-
-    what: str
-    ratio: float
-    gate: float
-    aim: float
-    at_least: bool = False
-
-    @property
-    def holds(self) -> bool:
-        return self.ratio >= self.gate if self.at_least else self.ratio <= self.gate
-
-    @property
-    def verdict(self) -> str:
-        reached = self.ratio >= self.aim if self.at_least else self.ratio <= self.aim
-        return "aim reached" if reached else "gate holds" if self.holds else "GATE BROKEN"
+#: Parts that can be run alone: what calls cost, in one process, and what servers are started for.
+PARTS = ("calls", "notification")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="keep the table in this file")
+    parser.add_argument("--only", choices=PARTS, help="leave the other rows out")
     arguments = parser.parse_args()
-    with subjects.unsampled():
-        sync = measure.calls({name: build() for name, build in subjects.SYNC.items()})
-    asynchronous = measure.awaits({name: build() for name, build in subjects.ASYNC.items()})
-    rows = _ratios(sync, asynchronous)
-    report = _report(sync | asynchronous, rows)
+    if arguments.write and arguments.only:
+        parser.error("--write wants all rows")
+    parts = (arguments.only,) if arguments.only else PARTS
+    ns: dict[str, float] = {}
+    rows: list[Row] = []
+    notes: list[str] = []
+    if "calls" in parts:
+        with subjects.unsampled():
+            ns = measure.calls({name: build() for name, build in subjects.SYNC.items()})
+        asynchronous = measure.awaits({name: build() for name, build in subjects.ASYNC.items()})
+        rows += _ratios(ns, asynchronous)
+        ns |= asynchronous
+    if "notification" in parts:
+        row, notes = notified.row()
+        rows.append(row)
+    report = _report(ns, rows, notes)
     print(report)
     if arguments.write:
         arguments.write.write_text(report + "\n")
@@ -181,7 +179,7 @@ def _cost(call: subjects.Call) -> float:
     return min(times)
 
 
-def _report(ns: dict[str, float], rows: list[Row]) -> str:
+def _report(ns: dict[str, float], rows: list[Row], notes: list[str]) -> str:
     made = datetime.now(UTC).strftime("%Y-%m-%d")
     lines = [
         "# Benchmarks",
@@ -189,20 +187,21 @@ def _report(ns: dict[str, float], rows: list[Row]) -> str:
         f"Made by `make bench ARGS='--write docs/reference/benchmarks.md'` on {made}:"
         f" {platform.python_implementation()} {platform.python_version()}, {platform.machine()}; CPU time,"
         f" medians of {measure.ROUNDS} rounds shuffled over all subjects. Only ratios of one run count."
-        " Ours runs with all metrics on, the peers bare.",
+        " Ours runs with all metrics on, the peers bare. Figures without a unit are ratios.",
         "",
         "Peers: " + ", ".join(f"{peer} {version(peer)}" for peer in PEERS) + ".",
         "",
-        "| what | ratio | gate | aim | |",
+        "| what | figure | gate | aim | |",
         "|---|--:|--:|--:|---|",
     ]
-    for row in rows:
-        sign = ">=" if row.at_least else "<="
-        lines.append(
-            f"| {row.what} | {row.ratio:.3f} | {sign} {row.gate:g} | {sign} {row.aim:g} | {row.verdict} |"
-        )
-    lines += ["", "| subject | ns a call |", "|---|--:|"]
-    lines += [f"| {name} | {value:,.0f} |" for name, value in sorted(ns.items(), key=lambda item: item[1])]
+    lines += [row.line for row in rows]
+    for note in notes:
+        lines += ["", note]
+    if ns:
+        lines += ["", "| subject | ns a call |", "|---|--:|"]
+        lines += [
+            f"| {name} | {value:,.0f} |" for name, value in sorted(ns.items(), key=lambda item: item[1])
+        ]
     return "\n".join(lines)
 
 
