@@ -26,7 +26,7 @@ from seawall.resilience.flights import Flights
 from seawall.resilience.guard_checks import POLICIES, check_guard
 from seawall.resilience.hedge import Hedge
 from seawall.resilience.ledger import Ledger, layout_of
-from seawall.resilience.lint import findings, findings_across, look_at
+from seawall.resilience.lint import findings, look_at
 from seawall.resilience.machinery import Machinery
 from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit, limiter_of
@@ -93,8 +93,9 @@ class Guard(Machinery):
         given = (breaker, retry, timeout, bulkhead, rate_limit, fallback, hedge, coalesce)
         self.policies: dict[str, Any] = {k: v for k, v in zip(POLICIES, given, strict=True) if v is not None}
         check_guard(name, self.policies, operations, criticality, objectives, buckets)
-        look_at(name, self.policies)
         self.name = name
+        self.operations = tuple(operations) or ("default",)
+        self._look()
         self.criticality = criticality
         self.description = description
         self.objectives = objectives
@@ -109,7 +110,6 @@ class Guard(Machinery):
         self.registry = registry = registry if registry is not None else registries.default_registry
         self.report = Reporter(self, registry)
         self.heed(breaker)
-        self.operations = tuple(operations) or ("default",)
         modes = fallback.modes if fallback else ()
         threads = timeout.threads if timeout else None
         maybe = (
@@ -191,7 +191,10 @@ class Guard(Machinery):
 
     def lint(self) -> tuple[str, ...]:
         """What its policies together do not do, and how to mend it: the text of its ``PolicyWarning``."""
-        return findings(self.policies) + findings_across(self.policies, [g.policies for g in self.below])
+        return findings(self.policies, self.operations, [layer.policies for layer in self.below])
+
+    def _look(self) -> None:
+        look_at(self, self.policies)
 
     def read(self) -> list[float]:
         """Every number of the guard as of now, by the layout of ``ledger.layout`` (see ``ledger.py``)."""

@@ -27,7 +27,7 @@ from seawall.resilience.guard import Guard
 from seawall.resilience.guard_checks import POLICIES, check_guard
 from seawall.resilience.guarding import Guarding
 from seawall.resilience.hedge import Hedge
-from seawall.resilience.lint import findings_across, warn
+from seawall.resilience.lint import look_at
 from seawall.resilience.operation import Operation
 from seawall.resilience.rate_limit import RateLimit
 from seawall.resilience.retry import Retry
@@ -134,10 +134,10 @@ class Pipeline(Layered):
         try:
             for layer_name, layer in zip(names, gathered, strict=True):
                 promised = None if layers else objectives
-                layers.append(Guard(layer_name, objectives=promised, **layer, **settings))
+                layers.append(_Layer(layer_name, objectives=promised, **layer, **settings))
             for i, guard in enumerate(layers):
                 guard.below = tuple(layers[i + 1 :])
-                warn(guard.name, findings_across(guard.policies, [g.policies for g in guard.below]))
+                look_at(guard, guard.policies)
         except BaseException:
             for guard in layers:
                 registry.remove(guard.name)
@@ -195,6 +195,11 @@ class Pipeline(Layered):
     def lint(self) -> tuple[str, ...]:
         """What its policies together do not do, and how to mend it, layer by layer."""
         return tuple([f"{layer.name}: {text}" for layer in self.layers for text in layer.lint()])
+
+
+class _Layer(Guard):
+    def _look(self) -> None:
+        """Its pipeline looks, when all layers are there."""
 
 
 class _Inner:

@@ -53,7 +53,7 @@ def apply(guard: Guard, changes: Mapping[str, Any]) -> None:
     with guard.lock:
         check(guard, changes)
         policies = {**guard.policies, **changes}
-        look_at(guard.name, policies)
+        look_at(guard, policies)
         guard.policies = policies
         for name, settings in changes.items():
             _APPLY[name](guard, settings)
