@@ -38,7 +38,7 @@ class AtHand:
         return done.stdout + done.stderr
 
     def fail(self, files: Iterable[Path]) -> dict[str, str]:
-        """Files of rules' tests that don't pass, with what promtool says. As many at once as there are cores."""
+        """Files of rules' tests that don't pass, with what promtool says. As many at once as cores."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             done = pool.map(lambda file: (file.name, self._run("promtool", "test", "rules", file)), files)
             return {name: run.stdout + run.stderr for name, run in done if run.returncode}
