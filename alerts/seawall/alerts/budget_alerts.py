@@ -183,6 +183,7 @@ def _burn(context: Context, records: Records, kind: Kind, guard: GuardPolicy, bu
             bad_as=burn.factor if alone else inf,
         ),
         follows_open=kind.outcome == "degraded",
+        looks_back=burn.short,
     )
 
 

@@ -27,6 +27,8 @@ def of(context: Context, alert: Alert, siblings: Sequence[Alert]) -> Iterator[di
         yield _few(alert)
     for cause in causes.signals(context, alert):
         yield _explained(alert, cause)
+        if cause.labels["alertname"] == causes.OPEN.name != alert.name:
+            yield _no_longer_explained(context, alert, cause)
     for mishap in scene.mishaps:
         yield _case(context, alert, mishap, mishap)
 
@@ -94,6 +96,23 @@ def _explained(alert: Alert, cause: Signal) -> dict[str, object]:
         alert, f"silent while {cause.labels['alertname']} fires ({cause.labels['severity']})", inputs
     )
     case["promql_expr_test"] = [_firing(alert, scene, index, False) for index in (length // 2, length)]
+    return case
+
+
+def _no_longer_explained(context: Context, alert: Alert, cause: Signal) -> dict[str, object]:
+    """Firing input all the time; its cause ends: silent while some of that is in the window, then not."""
+    scene = alert.scenario
+    caused, after = _steps(scene, scene.bad), _steps(scene, context.seconds(causes.looks_back(alert)))
+    last = caused + after + _steps(scene, alert.hold) + 2
+    inputs = {
+        series(signal): notation(samples(signal, [("firing", last)], scene.step)) for signal in scene.signals
+    }
+    inputs[series(cause)] = notation([*[1.0] * (caused + 1), "stale"])
+    case = _shell(alert, f"silent for a while after {cause.labels['alertname']} has ended", inputs)
+    case["promql_expr_test"] = [
+        _firing(alert, scene, index, fires)
+        for index, fires in ((caused, False), (caused + after - 1, False), (last, True))
+    ]
     return case
 
 

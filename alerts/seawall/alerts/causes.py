@@ -5,6 +5,9 @@ been firing for longer than its group waits as soon as it hears of it, before it
 (alertmanager#4064; no ``group_wait`` helps, a ``--dispatch.start-delay`` does from 0.30 on). An alert that
 does not fire is not sent at all. The inhibition stays for the moment in which both begin.
 
+An open breaker explains an alert for as long after its end as some of that time is in the alert's window:
+else everybody would be told of degraded answers in the moment in which they are over.
+
 The cause is asked for as Prometheus' own series of alerts: one per dependency, whatever the fleet, and it
 goes on as long as the cause is kept firing.
 """
@@ -17,9 +20,10 @@ from dataclasses import replace
 from seawall.alerts.breaker_alerts import OPEN
 from seawall.alerts.context import BY, Context
 from seawall.alerts.model import Alert, Severity, Signal
+from seawall.alerts.options import BASE_WINDOW
 from seawall.alerts.scenes import LOUDER
 from seawall.telemetry.catalog import Series
-from seawall.telemetry.promql import Expr, Scope, equal, one_of
+from seawall.telemetry.promql import Expr, Scope, equal, one_of, over_time
 
 #: What Prometheus writes about every alert.
 ALERTS = Series(
@@ -48,6 +52,11 @@ def signals(context: Context, alert: Alert) -> Iterator[Signal]:
         yield Signal(ALERTS.name, labels, "gauge", 1, 1, 1)
 
 
+def looks_back(alert: Alert) -> float:
+    """Unscaled seconds after which nothing of an outage that has ended is in what the alert asks about."""
+    return alert.looks_back or BASE_WINDOW
+
+
 def _explained(context: Context, alert: Alert, alerts: Sequence[Alert]) -> Alert:
     louder = sorted(
         {
@@ -61,7 +70,8 @@ def _explained(context: Context, alert: Alert, alerts: Sequence[Alert]) -> Alert
     expr = alert.expr
     causes: list[tuple[str, Severity]] = []
     if alert.follows_open:
-        expr = expr.unless(_firing(context, OPEN.name), BY)
+        lately = over_time("max", _firing(context, OPEN.name), context.window(looks_back(alert)))
+        expr = expr.unless(lately, BY)
         causes.append((OPEN.name, "warning"))
     if louder:
         expr = expr.unless(_firing(context, alert.name, *louder), BY)

@@ -113,6 +113,8 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
     #: An open breaker of the same dependency explains it, so that its notification is muted.
     follows_open: bool = False
+    #: The shorter of the windows that it asks about, unscaled; 0: the shortest of all rules.
+    looks_back: float = 0.0
     #: Name and severity of the alerts during which this one is silent.
     causes: tuple[tuple[str, Severity], ...] = ()
 
