@@ -20,8 +20,8 @@ from typing import Any
 
 import prometheus_client
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "deploy")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "deploy"))
 
 from tests.benchmarks import measure, notified, processes, scraping, subjects
 from tests.benchmarks.rows import Row
