@@ -54,8 +54,17 @@ class Sums:
         assert self.total("calls") == calls
         assert self.total("attempts") == attempts
         assert self.total("retries") == attempts - admitted
-        self._histograms()
         self._what_follows()
+        self._at_any_time()
+
+    def hold_midway(self) -> None:
+        """What holds while calls are between two attempts, too."""
+        self.look()
+        self._at_any_time()
+        self._nothing_out_of_bounds()
+
+    def _at_any_time(self) -> None:
+        self._histograms()
         if self.guard.breaker is not None:
             self._breaker()
         self._never_less()

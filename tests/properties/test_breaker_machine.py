@@ -13,12 +13,11 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import invariant, precondition, rule
 from tests.properties.adds_up import Sums
+from tests.properties.breaker_model import MINIMUM, OPEN_FOR, PERMITS, RATIO, WINDOW, BreakerModel
 from tests.properties.wall_clock import WallClock
 
 from seawall.resilience import Breaker, BreakerOpen, Guard, Registry
 from seawall.testing import ManualClock
-
-WINDOW, MINIMUM, RATIO, OPEN_FOR, PERMITS = 6, 3, 0.5, 10.0, 2
 
 
 class Ignored(Exception): ...
@@ -31,55 +30,6 @@ OUTCOMES = {
     "ignored": Ignored(),
     "cancelled": asyncio.CancelledError(),
 }
-
-
-class Model:
-    """Written for plainness: a list of results, recounted every time."""
-
-    def __init__(self, now: float) -> None:
-        self.state, self.epoch, self.results, self.until, self.since = "closed", 1, [], 0.0, now
-        self.out, self.probes = 0, []
-
-    def move(self, state: str, now: float) -> None:
-        self.state, self.results, self.out, self.probes, self.since = state, [], 0, [], now
-        self.epoch += 1
-        if state == "open":
-            self.until = now + OPEN_FOR
-
-    def look(self, now: float) -> None:
-        if self.state == "open" and now >= self.until:
-            self.move("half_open", now)
-
-    def admit(self, now: float) -> bool:
-        self.look(now)
-        if self.state == "half_open":
-            if self.out + len(self.probes) < PERMITS:
-                self.out += 1
-                self.since = now
-                return True
-            if now - self.since >= 60:
-                self.move("open", now)
-            return False
-        return self.state == "closed"
-
-    def settle(self, epoch: int, outcome: str, now: float) -> None:
-        if epoch != self.epoch or self.state == "open":
-            return
-        counted = outcome in ("success", "failure", "timeout")
-        if self.state == "half_open":
-            self.out -= 1
-            if counted:
-                self.probes.append(outcome != "success")
-                if sum(self.probes) >= RATIO * PERMITS:
-                    self.move("open", now)
-                elif len(self.probes) == PERMITS:
-                    self.move("closed", now)
-            return
-        if counted:
-            self.results = [*self.results, outcome != "success"][-WINDOW:]
-            enough = len(self.results) >= MINIMUM
-            if enough and sum(self.results) / len(self.results) >= RATIO:
-                self.move("open", now)
 
 
 class BreakerMachine(WallClock):
@@ -100,7 +50,7 @@ class BreakerMachine(WallClock):
         self.twin = Guard("twin", breaker=unarmed, registry=registry, clock=self.clock)
         self.twin_flying: list[Context] = []
         self.call = self.guard(self._body)
-        self.model = Model(self.clock())
+        self.model = BreakerModel(self.clock())
         self.flying: list[tuple[Context, int]] = []
         self.calls = self.admitted = 0
         self.sums = Sums(self.guard)

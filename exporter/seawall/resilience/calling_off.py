@@ -16,14 +16,20 @@ def cancel(tasks: Iterable[Task[Any]]) -> None:
 
 
 async def call_off(tasks: Iterable[Task[Any]]) -> None:
-    """Cancel them and wait for their end; a cancellation of the caller is passed on to them, then raised."""
+    """Cancel them and wait for their end."""
+    cancel(tasks)
+    await see_off(tasks)
+
+
+async def see_off(tasks: Iterable[Task[Any]]) -> None:
+    """Wait until the cancelled have ended; a cancellation of the caller is passed on, then raised."""
     cancelled: CancelledError | None = None
     while running := [task for task in tasks if not task.done()]:
-        cancel(running)
         try:
             await wait(running)
         except CancelledError as error:
             cancelled = error
+            cancel(running)
     if cancelled is not None:
         try:
             raise cancelled

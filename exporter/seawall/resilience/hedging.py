@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.attempt import Answer
 from seawall.resilience.breaker_state import CLOSED
-from seawall.resilience.calling_off import call_off, cancel
+from seawall.resilience.calling_off import cancel, see_off
 from seawall.resilience.verdict import neutral
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ class Hedged:
             answer = False, error
         race.stop()
         if answer[0] or isinstance(answer[1], Exception):
-            await call_off(race.copies)
+            await see_off(race.copies)
         elif not isinstance(answer[1], GeneratorExit):
             # Who was interrupted or cancelled is not cancelled twice; who was closed can't await any more.
             with suppress(CancelledError):
-                await call_off(race.copies)
+                await see_off(race.copies)
         ok, value = answer
         if ok:
             return value
@@ -101,6 +101,7 @@ class Race:
         "_running",
         "_task",
         "_timer",
+        "_told",
         "_winner",
         "copies",
         "delay",
@@ -116,7 +117,7 @@ class Race:
         self._loop = get_running_loop()
         self._chances = hedge.most
         self._running = 0
-        self._over = self._called_off = False
+        self._over = self._told = self._called_off = False
         self._decided: Future[None] | None = None
         self._winner: Answer | None = None
         self._failure: Answer | None = None
@@ -139,7 +140,7 @@ class Race:
                 ours = self._task.uncancel() <= self._cancelling
                 outrun = ours and (ok or isinstance(value, Exception | CancelledError))
                 return self._winner if outrun and self._winner else first
-            if not self.copies or self._answers(first) or (not ok and neutral(value)):
+            if not self.copies or self._unwanted or self._answers(first) or (not ok and neutral(value)):
                 return first
             if self._running:
                 return await self._others(first)
@@ -154,17 +155,26 @@ class Race:
         await self._decided
         return self._winner or failure
 
+    @property
+    def _unwanted(self) -> bool:
+        """Whether the caller was cancelled, or his time is over, whatever his function makes of it."""
+        return self._task.cancelling() > self._cancelling
+
     def stop(self) -> None:
-        """The race is over: no more copies, and those that run have lost."""
+        """The race is over: no more copies, and those that run have lost; told once: they may clean up."""
         self._over = True
         self._timer.cancel()
-        cancel(self.copies)
+        if not self._told:
+            cancel(self.copies)
+            self._told = True
 
     def _due(self) -> None:
         """Still no answer: start a copy, if it may be."""
         self._chances -= 1
         if self._chances:
             self._timer = self._loop.call_later(self.delay, self._due)
+        if self._unwanted:
+            return
         if not self._admitted():
             self._op.count("hedges", "refused")
             return
