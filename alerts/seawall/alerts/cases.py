@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import ceil
 
 from seawall.alerts import causes, links
+from seawall.alerts.breaker_alerts import OPEN
 from seawall.alerts.context import Context
 from seawall.alerts.model import Alert, Mishap, Scenario, Signal
 from seawall.alerts.text import Seen
@@ -27,7 +28,7 @@ def of(context: Context, alert: Alert, siblings: Sequence[Alert]) -> Iterator[di
         yield _few(alert)
     for cause in causes.signals(context, alert):
         yield _explained(alert, cause)
-        if cause.labels["alertname"] == causes.OPEN.name != alert.name:
+        if cause.labels["alertname"] == OPEN.name != alert.name:
             yield _no_longer_explained(context, alert, cause)
     for mishap in scene.mishaps:
         yield _case(context, alert, mishap, mishap)
