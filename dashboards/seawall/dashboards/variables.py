@@ -11,13 +11,18 @@ from seawall.telemetry.promql import Matcher, Scope, matches
 
 def over_replicas(options: Options, *, dependencies: bool) -> tuple[Variable, ...]:
     """For a board over all replicas: what is recorded can't be chosen by what was not kept."""
-    every = variables(options, one_guard=False, operations=False)
-    gone = {"instance"} if dependencies else {"instance", "dependency"}
-    return tuple(variable for variable in every if not (options.recorded and variable.name in gone))
+    replicas = not options.recorded
+    every = variables(options, one_guard=False, operations=False, replicas=replicas)
+    return tuple(each for each in every if dependencies or replicas or each.name != "dependency")
 
 
-def variables(options: Options, *, one_guard: bool, operations: bool) -> tuple[Variable, ...]:
-    """Cluster and namespace where there are such labels, then job, instance, dependency and operation."""
+def variables(
+    options: Options, *, one_guard: bool, operations: bool, replicas: bool = True
+) -> tuple[Variable, ...]:
+    """Cluster and namespace where there are such labels, then job, instance, dependency and operation.
+
+    Each offers what there is of those before it: a board without ``replicas`` must not ask for an instance.
+    """
     chosen: list[Variable] = []
     matchers: list[Matcher] = []
 
@@ -35,9 +40,9 @@ def variables(options: Options, *, one_guard: bool, operations: bool) -> tuple[V
     if options.namespace_label:
         add("namespace", "Namespace", options.namespace_label, catalog.BUILD_INFO, text="Part of a cluster.")
     add("job", "Job", options.job_label, catalog.BUILD_INFO, text="The service, as Prometheus scrapes it.")
-    add(
-        "instance", "Instance", options.instance_label, catalog.BUILD_INFO, text="One process of the service."
-    )
+    if replicas:
+        one = options.instance_label
+        add("instance", "Instance", one, catalog.BUILD_INFO, text="One process of the service.")
     add(
         "dependency",
         "Dependency",

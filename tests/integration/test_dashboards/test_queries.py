@@ -155,8 +155,12 @@ def test_variables_offer_what_there_is(prometheus: Ask, boards: dict[str, Json],
         "dependency": ["bank-api", "cache", "ledger-db", HOSTILE],
         "operation": ["statements", "transfer"],
     }
-    for variable in boards["dependency.json"]["templating"]["list"][1:]:
-        selector, label = variable["definition"].removeprefix("label_values(")[:-1].rsplit(", ", 1)
-        asks = {"match[]": filled(selector, "bank-api"), "start": until - 3600, "end": until}
-        answer = json.loads(prometheus(f"/api/v1/label/{label}/values?{urlencode(asks)}"))
-        assert answer["data"] == wanted[variable["name"]]
+    for board in boards.values():
+        variables = board["templating"]["list"][1:]
+        declared = [variable["name"] for variable in variables]
+        for variable in variables:
+            selector, label = variable["definition"].removeprefix("label_values(")[:-1].rsplit(", ", 1)
+            assert set(re.findall(r"\$\{?(\w+)", selector)) <= set(declared)
+            asks = {"match[]": filled(selector, "bank-api"), "start": until - 3600, "end": until}
+            answer = json.loads(prometheus(f"/api/v1/label/{label}/values?{urlencode(asks)}"))
+            assert answer["data"] == wanted[variable["name"]], board["title"]

@@ -15,7 +15,7 @@ from seawall.alerts.context import Context
 from seawall.alerts.document import parse
 from seawall.alerts.model import Recording
 from seawall.alerts.rulefiles import groups
-from seawall.dashboards.options import Options, OptionsError
+from seawall.dashboards import Options, OptionsError
 from seawall.dashboards.recorded_ask import over_replicas
 from seawall.telemetry import catalog
 from seawall.telemetry.promql import QueryError
@@ -95,7 +95,8 @@ def test_a_board_over_all_replicas_offers_no_choice_that_would_change_nothing(do
 
     assert chosen("overview.json") == ["datasource", "cluster", "namespace", "job", "dependency"]
     assert chosen("fleet.json") == ["datasource", "cluster", "namespace", "job"]
-    assert "${instance" not in json.dumps(boards["overview.json"])
+    assert "$instance" not in json.dumps(boards["overview.json"])
+    assert "$dependency" not in json.dumps(boards["fleet.json"])
 
 
 def test_what_no_rule_keeps_can_not_be_asked_for() -> None:
