@@ -55,22 +55,26 @@ def every_panel(
 
     ``least``: of the step; ``dependency``: the one that is chosen, else all are.
     """
+
+    def filled(expr: str) -> str:
+        return _filled(expr, dependency, board)
+
     shown = list(_titled(board))
     titles = [panel["title"] for _, panel in shown]
     for row, panel in shown:
         title = panel["title"]
         pixels = round(WIDTH * panel["gridPos"]["w"] / 24)
         queries = tuple(
-            _query(target["expr"], target["instant"], end, hours, pixels, _least(target, least), dependency)
+            _query(filled(target["expr"]), target["instant"], end, hours, pixels, _least(target, least))
             for target in panel["targets"]
         )
         yield Asked(name, title if titles.count(title) == 1 else f"{title} ({row})", hours, queries)
     for note in board["annotations"]["list"]:
         if "expr" in note:
-            query = _query(note["expr"], False, end, hours, WIDTH, least, dependency)
+            query = _query(filled(note["expr"]), False, end, hours, WIDTH, least)
             yield Asked(name, f"(marks) {note['name']}", hours, (query,))
     for variable in board["templating"]["list"][1:]:
-        query = _values(variable["definition"], end, hours, dependency)
+        query = _values(filled(variable["definition"]), end, hours)
         yield Asked(name, f"(choices) {variable['label']}", hours, (query,))
 
 
@@ -90,28 +94,29 @@ def _titled(board: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield row, panel
 
 
-def _query(
-    expr: str, instant: bool, end: float, hours: int, pixels: int, interval: float, dependency: str
-) -> Query:
+def _query(expr: str, instant: bool, end: float, hours: int, pixels: int, interval: float) -> Query:
     wide = hours * 3600.0
     chosen = step(wide, pixels, interval)
     rate = max(chosen + interval, 4 * interval)
-    filled = _filled(expr, dependency)
     for variable, seconds in (("$__rate_interval", rate), ("$__interval", chosen), ("$__range", wide)):
-        filled = filled.replace(variable, f"{seconds:g}s")
+        expr = expr.replace(variable, f"{seconds:g}s")
     if instant:
-        return Query("query", {"query": filled, "time": end})
+        return Query("query", {"query": expr, "time": end})
     last = end // chosen * chosen
-    return Query("query_range", {"query": filled, "start": last - wide, "end": last, "step": chosen})
+    return Query("query_range", {"query": expr, "start": last - wide, "end": last, "step": chosen})
 
 
-def _values(definition: str, end: float, hours: int, dependency: str) -> Query:
+def _values(definition: str, end: float, hours: int) -> Query:
     selector, label = definition.removeprefix("label_values(")[:-1].rsplit(", ", 1)
-    chosen = {"match[]": _filled(selector, dependency), "start": end - hours * 3600, "end": end}
+    chosen = {"match[]": selector, "start": end - hours * 3600, "end": end}
     return Query(f"label/{label}/values", chosen)
 
 
-def _filled(expr: str, dependency: str) -> str:
-    """ "All" for every variable, but one dependency where one has to be chosen."""
+def _filled(expr: str, dependency: str, board: dict[str, Any]) -> str:
+    """ "All" for every variable that the board has, but one dependency where one has to be chosen."""
     expr = expr.replace("${dependency:regex}", dependency or ".+")
-    return re.sub(r'=~"\$(cluster|namespace|job|instance|operation)"', '=~".+"', expr)
+    for name in (variable["name"] for variable in board["templating"]["list"]):
+        expr = expr.replace(f'=~"${name}"', '=~".+"')
+    if unknown := re.findall(r"\$(?!__)\w+", expr):
+        raise ValueError(f"{board['title']} has no variable {unknown[0]}: {expr}")
+    return expr

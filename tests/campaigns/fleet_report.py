@@ -27,10 +27,10 @@ over this time every {evaluation} s by promtool. Replicas live {histories} histo
 dependencies that fail for all, a few replicas that are ill by themselves, and roll-outs.
 
 Every panel is asked as by Grafana on a screen of 1920 pixels, its queries one after the other, with \
-steps of {step} s and more (of the other five boards {scrape} s, as their rates want four scrapes). \
-Cold: the first time since the server began, which has its default settings; warm: the median of \
-{rounds} more. The other five go by raw series, so that one can choose single replicas; they are asked \
-once, over an hour. Two cores, shared with others. Allowed for Overview and Fleet: {allowed:g} s.
+steps of {scrape} s and more. Cold: the first time since the server began, which has its default \
+settings; warm: the median of {rounds} more. The other five go by raw series, so that one can choose \
+single replicas; they are asked once, over an hour. Two cores, shared with others. Allowed for Overview \
+and Fleet: {allowed:g} s.
 
 Overview and Fleet: **{good} of {all} within {allowed:g} s**, the slowest took {worst:.2f} s ({where}). \
 Playing, recording and asking took {minutes:.0f} minutes.

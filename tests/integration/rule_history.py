@@ -54,6 +54,6 @@ def evaluate(
         f"--eval-interval={interval:g}s",
     ]
     command += ["--output-dir=data", "history.yml"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=540, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1800, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
