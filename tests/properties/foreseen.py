@@ -26,8 +26,11 @@ class Expected:
     def add(self, field: str, *labels: str, by: float = 1) -> None:
         self.numbers[field, *labels] += by  # type: ignore[assignment]
 
-    def same_as(self, sums: Sums) -> None:
-        """Nothing more, nothing less. Times are eighths of a second and the like, so that sums are exact."""
+    def same_as(self, sums: Sums, listener_errors: Counter[str] | None = None) -> None:
+        """Nothing more, nothing less. Times are eighths of a second and the like, so that sums are exact.
+
+        ``listener_errors``: those of all guards of the registry, where it has several.
+        """
         names = sums.guard.ledger.error_names
         found: Counter[Key] = Counter()
         for entry in sums.guard.ledger.layout.entries:
@@ -38,7 +41,9 @@ class Expected:
                 found[field.name, *labels] += sums.now[field.name, *entry.labels][-1]  # type: ignore[assignment]
         assert {k: v for k, v in found.items() if v} == {k: v for k, v in self.numbers.items() if v}
         told = sums.guard.registry.listener_errors
-        assert {k: v for k, v in told.items() if v} == self.listener_errors
+        assert {k: v for k, v in told.items() if v} == +(
+            self.listener_errors if listener_errors is None else listener_errors
+        )
 
 
 def came_to(call: Callable[[], Any]) -> Any:

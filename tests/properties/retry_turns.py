@@ -48,7 +48,7 @@ class Unready(str):
 Asks = tuple[Any, float | None]
 #: Kind to (what is made for it, the outcome of the attempt).
 KINDS: dict[str, tuple[Callable[[Asks], Any], str]] = {
-    "answer": (lambda _: "answer", "success"),
+    "answer": (lambda _: object(), "success"),
     "unready": (lambda _: Unready("wait"), "success"),
     "lost": (lambda _: ConnectionError(), "failure"),
     "refused": (lambda _: ConnectionRefusedError(), "failure"),

@@ -71,14 +71,13 @@ TURNS = st.builds(
     asks=st.sampled_from(ASKS),
     trips=st.sampled_from([False] * 9 + [True]),
 )
+NAPS = st.lists(st.sampled_from([*["well"] * 6, "too long", "trips", "interrupted"]), min_size=1, max_size=3)
 PLANS = st.builds(
     Plan,
     how=st.sampled_from(["def", "async def"]),
     operation=st.sampled_from(["read", "write"]),
     turns=st.lists(TURNS, min_size=MOST, max_size=MOST),
-    naps=st.lists(
-        st.sampled_from([*["well"] * 6, "too long", "trips", "interrupted"]), min_size=1, max_size=3
-    ),
+    naps=NAPS,
     draws=st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1 - 2**-10]), min_size=1, max_size=3),
 )
 
@@ -98,6 +97,12 @@ class RetryMachine(WallClock):
         heard=st.booleans(),
     )
     def build(self, retry: Retry, total: float | None, mode: str | None, heard: bool) -> None:
+        self.model = RetryModel(retry, total, mode is not None, refuses=mode == "on")
+        self.make_guard(retry, total, mode, heard)
+
+    def make_guard(
+        self, retry: Retry, total: float | None, mode: str | None, heard: bool, **more: Any
+    ) -> None:
         registry = Registry("t")
         self.events = Recording()
         if heard:
@@ -112,12 +117,12 @@ class RetryMachine(WallClock):
                 timeout=None if total is None else Timeout(total=total),
                 breaker=None if mode is None else in_a_row.breaker(mode, ignore=(Ignored,)),
                 operations=("read", "write"),
+                **more,
                 clock=self.clock,
                 sleep=self._sleep,
                 asleep=self._asleep,
             )
         self.heard, self.armed = heard, mode == "on"
-        self.model = RetryModel(retry, total, mode is not None, refuses=self.armed)
         self.functions = {name: self.guard.operation(name)(self._body) for name in self.guard.operations}
         self.coroutines = {name: self.guard.operation(name)(self._abody) for name in self.guard.operations}
         self.sums = Sums(self.guard)
@@ -182,16 +187,17 @@ class RetryMachine(WallClock):
 
     @rule(plan=PLANS)
     def call(self, plan: Plan) -> None:
+        self.follow(plan)
+
+    def follow(self, plan: Plan) -> None:
+        """As planned, and as foreseen."""
         self._forget_in_time()
         self.plan, self.drawn = plan, 0
         self.began: list[tuple[float, float | None]] = []
         self.slept: list[float] = []
         self.events.clear()
         foreseen = self.model.call(plan, self.clock())
-        if plan.how == "def":
-            got = came_to(self.functions[plan.operation])
-        else:
-            got = acame_to(self.clock, self.coroutines[plan.operation])
+        got = self.ask(plan)
         assert same(got, foreseen.result), (got, foreseen.result)
         assert self.began == foreseen.began
         assert self.slept == foreseen.slept
@@ -202,6 +208,11 @@ class RetryMachine(WallClock):
         self.calls += 1
         self.attempts += foreseen.attempts
         self.admitted += foreseen.attempts > 0
+
+    def ask(self, plan: Plan) -> Any:
+        if plan.how == "def":
+            return came_to(self.functions[plan.operation])
+        return acame_to(self.clock, self.coroutines[plan.operation])
 
     def _told(self) -> list[tuple[Any, ...]]:
         """The events of a call but transitions, without where and when."""
