@@ -28,6 +28,7 @@ from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.page import MetricsPage
 from seawall.telemetry.service import Service
 from seawall.telemetry.source import Source
+from seawall.testing import ManualClock
 
 SERVICE = "payments"
 CALLS = 8
@@ -119,26 +120,15 @@ EVERYWHERE = (
 )
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_by(self, seconds: float) -> None:
-        self.now += seconds
-
-
 class Replica:
     """One process, from its start to its end."""
 
     def __init__(self, seed: int) -> None:
-        self.clock, self.random = Clock(), random.Random(seed)
+        self.clock, self.random = ManualClock(0.0), random.Random(seed)
         registry, dropped = Registry(service=SERVICE), Dropped()
         registry.subscribe(lambda event: dropped.add("spans", "queue_full"), name="spans")
         self.guards = [
-            Guard(name, registry=registry, clock=self.clock, sleep=self.clock.pass_by, **policies)
+            Guard(name, registry=registry, clock=self.clock, sleep=self.clock.sleep, **policies)
             for name, policies in GUARDS.items()
         ]
         self.registry = registry
@@ -159,7 +149,7 @@ class Replica:
         chance, seconds, error = 0.002, USUAL.get(name, 0.05), ConnectionError
         if trouble is not None:
             chance, seconds, error = trouble.chance, trouble.seconds, trouble.error
-        self.clock.pass_by(seconds * self.random.lognormvariate(0, 0.4))
+        self.clock.advance(seconds * self.random.lognormvariate(0, 0.4))
         if self.random.random() < chance:
             raise error("played")
         return "answer"

@@ -40,24 +40,12 @@ from seawall.telemetry.dropped import Dropped
 from seawall.telemetry.page import MetricsPage
 from seawall.telemetry.service import Service
 from seawall.telemetry.source import Source
+from seawall.testing import ManualClock
 
 STEP = 15.0
 LASTS = 3600.0
 CALLS = 10
 SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{)?", re.MULTILINE)
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_by(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Instance:
@@ -66,7 +54,7 @@ class Instance:
     def __init__(self, name: str, seed: int, cache_open_for: float = 30.0) -> None:
         self.name = name
         self.cache_open_for = cache_open_for
-        self.clock = Clock()
+        self.clock = ManualClock(0.0)
         self.random = random.Random(seed)
         self.registry = Registry(service="payments")
         self.dropped = Dropped()
@@ -77,7 +65,7 @@ class Instance:
 
     def _guards(self) -> list[Guard]:
         def guard(name: str, **settings: object) -> Guard:
-            waits = {"clock": self.clock, "sleep": self.clock.pass_by}
+            waits = {"clock": self.clock, "sleep": self.clock.sleep}
             return Guard(name, registry=self.registry, **waits, **settings)  # type: ignore[arg-type]
 
         return [
@@ -142,7 +130,7 @@ class Instance:
 
     def _attempt(self, name: str, at: float) -> str:
         chance, seconds, error = self.trouble(name, at)
-        self.clock.pass_by(seconds)
+        self.clock.advance(seconds)
         if self.random.random() < chance:
             raise error("played")
         return "answer"
