@@ -20,6 +20,16 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 REPORT = ROOT / "docs/reference/campaigns/properties.md"
 STEPS_EACH = 50
+HEAD = (
+    "# Property machines at length",
+    "",
+    "`make campaign ARGS='--steps 100000 --seed 20261123 --write'`: each machine drives a guard, a policy or"
+    " a folder of worker files beside its model. With names of machines behind it the command runs these alone,"
+    " and the rows of the others stay as they are, each of its own day.",
+    "",
+    "| machine | date | steps | divergences | seconds |",
+    "|---|---|--:|--:|--:|",
+)
 
 
 def machines() -> list[type[RuleBasedStateMachine]]:
@@ -64,9 +74,12 @@ def run(machine: type[RuleBasedStateMachine], steps: int, with_seed: int) -> tup
     return done, ""
 
 
-def _kept_rows() -> dict[str, str]:
+def _kept() -> tuple[dict[str, str], list[str]]:
+    """Rows and notes of the report as it is now: others may have written to it meanwhile."""
     lines = REPORT.read_text().splitlines() if REPORT.exists() else []
-    return {line.split("|")[1].strip(): line for line in lines if "Machine |" in line}
+    rows = [line for line in lines if "Machine |" in line]
+    notes = lines[lines.index(rows[-1]) + 1 :] if rows else []
+    return {line.split("|")[1].strip(): line for line in rows}, notes
 
 
 def main() -> int:
@@ -76,32 +89,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--write", action="store_true", help=f"keep the report in {REPORT.relative_to(ROOT)}")
     arguments = parser.parse_args()
-    rows, diverged = _kept_rows(), 0
-    for machine in machines():
+    known, rows, diverged = machines(), dict[str, str](), 0
+    for machine in known:
         if arguments.machines and machine.__name__ not in arguments.machines:
             continue
         began = time.perf_counter()
         done, what = run(machine, arguments.steps, arguments.seed)
         diverged += bool(what)
         seconds = time.perf_counter() - began
-        rows[machine.__name__] = f"| {machine.__name__} | {done:,} | {what or 0} | {seconds:.0f} |"
+        cells = (machine.__name__, f"{datetime.now(UTC):%Y-%m-%d}", f"{done:,}", what or 0, f"{seconds:.0f}")
+        rows[machine.__name__] = f"| {' | '.join(map(str, cells))} |"
         print(rows[machine.__name__], flush=True)
-    report = "\n".join(
-        [
-            "# Property machines at length",
-            "",
-            f"`make campaign ARGS='--steps {arguments.steps} --seed {arguments.seed} --write'`,"
-            f" {datetime.now(UTC):%Y-%m-%d}: each machine drives a guard or a policy beside its model.",
-            "",
-            "| machine | steps | divergences | seconds |",
-            "|---|--:|--:|--:|",
-            *(rows[machine.__name__] for machine in machines() if machine.__name__ in rows),
-            "",
-        ]
-    )
     if arguments.write:
+        kept, notes = _kept()
+        kept |= rows
+        lines = [*HEAD, *(kept[machine.__name__] for machine in known if machine.__name__ in kept), *notes]
         REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text(report)
+        REPORT.write_text("\n".join(lines).rstrip() + "\n")
     return 1 if diverged else 0
 
 

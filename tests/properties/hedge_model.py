@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 from tests.properties.admission_model import MAX_WAIT, REFUSES, Admission
 from tests.properties.hedge_parts import (
@@ -12,14 +13,12 @@ from tests.properties.hedge_parts import (
     FLOOR,
     RATIO,
     Asked,
+    CallerModel,
     CallModel,
     Race,
     RunModel,
 )
 from tests.properties.played import CANCELLED, TIMED_OUT, Came
-
-#: What the guard counts of an attempt that came to this.
-OUTCOMES = {"answer": "success", "fail": "failure", "timed_out": "timeout", "alarm": "cancelled"}
 
 
 class HedgeModel:
@@ -38,6 +37,19 @@ class HedgeModel:
 
     def total(self, name: str) -> int:
         return sum(n for key, n in self.counted.items() if key[0] == name)
+
+    @property
+    def callers(self) -> Sequence[CallerModel]:
+        """Who is cancelled, and hears what a call came to."""
+        return self.calls
+
+    def behind(self, call: CallModel) -> Sequence[CallerModel]:
+        """Those that wait for it."""
+        return [call]
+
+    def asks(self, run: RunModel) -> int:
+        """The number of the caller with whose arguments it runs."""
+        return run.call.number
 
     # -- time, and what is done from outside
 
@@ -76,7 +88,8 @@ class HedgeModel:
         self._ended(run, CANCELLED if ending == "cancelled" else (ending, run.number))
         self._enter_who_may()
 
-    def cancel(self, call: CallModel) -> None:
+    def cancel(self, call: CallerModel) -> None:
+        assert isinstance(call, CallModel)
         call.cancelled = True
         if call.race is not None:
             call.race.cancelled = True
@@ -181,7 +194,9 @@ class HedgeModel:
             ours = not race.unwanted and came[0] != "alarm"
             assert race.winner is not None
             self._over(race, race.winner if ours else came)
-        elif not race.copies or race.unwanted or came[0] in ("cancelled", "alarm") or self._answers(came):
+        elif (
+            not race.copies or race.unwanted or came[0] in ("cancelled", "alarm") or self.asked.answers(came)
+        ):
             self._over(race, came)
         else:
             race.failure = race.failure or came
@@ -193,7 +208,7 @@ class HedgeModel:
         if race.over:
             self.count("hedges", call.operation, "lost")
             return self._end_attempt(call, race)
-        if came[0] not in ("cancelled", "alarm") and self._answers(came):
+        if came[0] not in ("cancelled", "alarm") and self.asked.answers(came):
             self.count("hedges", call.operation, "won")
             race.winner = came
             if race.first.state == "ended":
@@ -208,17 +223,6 @@ class HedgeModel:
             assert race.failure is not None
             self._over(race, race.failure)
         return None
-
-    def _answers(self, came: Came) -> bool:
-        """Whether it ends the race."""
-        if came[0] == "ignored":
-            return self.asked.limits.breaker
-        return came[0] == "answer" or (came[0] == "bad" and not self._judges)
-
-    @property
-    def _judges(self) -> bool:
-        """Whether a bad result is one: to the breaker, or to the retry."""
-        return self.asked.limits.breaker or self.asked.attempts is not None
 
     def _over(self, race: Race, came: Came) -> None:
         race.came = came
@@ -244,20 +248,11 @@ class HedgeModel:
             self.count("timeouts", call.operation, "attempt")
         self.admission.leave()
         seconds = self.now - race.began
-        outcome = self._outcome(came, seconds)
+        outcome = self.asked.outcome(came, seconds)
         self.count("attempts", call.operation, outcome)
         self.seconds["attempt_duration", call.operation] += seconds
         self.admission.settle(call, "success" if outcome == "slow" else outcome)
         self._go_on(call, came, outcome)
-
-    def _outcome(self, came: Came, seconds: float) -> str:
-        if came[0] == "ignored":
-            return "ignored" if self.asked.limits.breaker else "failure"
-        if came[0] == "bad" and self.asked.limits.breaker:
-            return "failure"
-        if came[0] in ("answer", "bad"):
-            return "slow" if self.asked.timeout and seconds > ATTEMPT else "success"
-        return OUTCOMES.get(came[0], came[0])
 
     def _go_on(self, call: CallModel, came: Came, outcome: str) -> None:
         """Once more, or not."""
@@ -284,7 +279,14 @@ class HedgeModel:
         call.state, call.came = "ended", came
         if (came[0] in ("answer", "bad", "ignored") and outcome != "failure") or came[0] == "bad":
             outcome = "success"
-        self.count("calls", call.operation, outcome)
-        self.seconds["call_duration", call.operation] += self.now - call.began
         if retried and self.asked.attempts is not None:
             self.count("retry_calls", call.operation, retried)
+        self._closed(call, came, outcome)
+
+    def _closed(self, call: CallModel, came: Came, outcome: str) -> None:
+        self._counted(call.operation, outcome, self.now - call.began)
+
+    def _counted(self, operation: str, outcome: str, seconds: float) -> None:
+        """A call."""
+        self.count("calls", operation, outcome)
+        self.seconds["call_duration", operation] += seconds

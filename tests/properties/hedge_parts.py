@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tests.properties.admission_model import Limits, Ticket
 from tests.properties.played import Came
@@ -10,6 +11,10 @@ from tests.properties.played import Came
 #: Seconds; all sums are exact. The retry budget's: as many as that, and that share of the calls.
 DELAY, BACK_OFF, ATTEMPT = 1.0, 23 / 64, 2 + 9 / 64
 FLOOR, RATIO = 3, 0.25
+
+
+#: What the guard counts of an attempt that came to this.
+OUTCOMES = {"answer": "success", "fail": "failure", "timed_out": "timeout", "alarm": "cancelled"}
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,27 @@ class Asked:
     budget: bool
     timeout: bool
     limits: Limits
+
+    def answers(self, came: Came) -> bool:
+        """Whether it ends the race."""
+        if came[0] == "ignored":
+            return self.limits.breaker
+        return came[0] == "answer" or (came[0] == "bad" and not self.judges)
+
+    @property
+    def judges(self) -> bool:
+        """Whether a bad result is one: to the breaker, or to the retry."""
+        return self.limits.breaker or self.attempts is not None
+
+    def outcome(self, came: Came, seconds: float) -> str:
+        """Of an attempt."""
+        if came[0] == "ignored":
+            return "ignored" if self.limits.breaker else "failure"
+        if came[0] == "bad" and self.limits.breaker:
+            return "failure"
+        if came[0] in ("answer", "bad"):
+            return "slow" if self.timeout and seconds > ATTEMPT else "success"
+        return OUTCOMES.get(came[0], came[0])
 
 
 @dataclass(eq=False)
@@ -55,6 +81,14 @@ class Race:
     def unwanted(self) -> bool:
         """Whether somebody has told it to end."""
         return self.cancelled or self.timed_out
+
+
+class CallerModel(Protocol):
+    """Who has called. ``state``: ``ended`` when he has heard what it came to."""
+
+    number: int
+    state: str
+    came: Came | None
 
 
 @dataclass(eq=False)

@@ -69,7 +69,7 @@ class Played:
         self.runs: list[Run] = []
         self.begun = begun
 
-    async def __call__(self, call: Any, lingers: bool = False) -> Any:
+    async def __call__(self, call: Any, lingers: bool = False, question: str | None = None) -> Any:
         run = Run(len(self.runs), call)
         self.runs.append(run)
         self.begun(run)

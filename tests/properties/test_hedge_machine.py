@@ -13,7 +13,7 @@ from tests.properties import breaker_model
 from tests.properties.adds_up import Sums
 from tests.properties.admission_model import Limits
 from tests.properties.hedge_model import HedgeModel
-from tests.properties.hedge_parts import ATTEMPT, BACK_OFF, DELAY, FLOOR, RATIO, Asked, CallModel
+from tests.properties.hedge_parts import ATTEMPT, BACK_OFF, DELAY, FLOOR, RATIO, Asked, CallerModel
 from tests.properties.played import CLEAN_UPS, ENDINGS, Ignored, Played, bad, came_of
 from tests.properties.stepped_loop import SteppedLoop
 from tests.properties.wall_clock import WallClock
@@ -24,7 +24,9 @@ from seawall.testing import ManualClock
 #: Seconds between two acts: no two calls begin at the same time.
 TICK = 2.0**-16
 TTL = 1024.0
-COUNTED = ("calls", "attempts", "retries", "retry_calls", "hedges", "rejections", "timeouts")
+COUNTED = (
+    "calls", "attempts", "retries", "retry_calls", "hedges", "rejections", "timeouts", "coalesced_calls",
+)  # fmt: skip
 
 LIMITS = st.builds(
     Limits,
@@ -43,7 +45,7 @@ ASKED = st.builds(
 )
 
 
-def guard_of(asked: Asked, clock: ManualClock) -> Guard:
+def guard_of(asked: Asked, clock: ManualClock, **more: Any) -> Guard:
     """The guard whose model is made of the same."""
     breaker = Breaker(
         window_calls=breaker_model.WINDOW,
@@ -74,6 +76,7 @@ def guard_of(asked: Asked, clock: ManualClock) -> Guard:
             registry=Registry("t"),
             clock=clock,
             **asked.limits.policies(breaker),
+            **more,
         )
 
 
@@ -101,7 +104,7 @@ class HedgeMachine(WallClock):
     def tick(self) -> None:
         self.pass_to(self.clock() + TICK)
 
-    def cancel_one(self, call: CallModel) -> None:
+    def cancel_one(self, call: CallerModel) -> None:
         self.tasks[call.number].cancel()
         self.model.cancel(call)
         self.loop.settle()
@@ -121,7 +124,8 @@ class HedgeMachine(WallClock):
         while (timers := self.model.timers()) and timers[0][0] <= until:
             (at, _), *others = timers
             if others and others[0][0] == at:
-                self.cancel_one(others[0][1])
+                for caller in self.model.behind(others[0][1]):
+                    self.cancel_one(caller)
             else:
                 self.pass_to(at)
         self.pass_to(until)
@@ -149,7 +153,7 @@ class HedgeMachine(WallClock):
     @precondition(lambda self: self.alive())
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        call = self.model.calls[data.draw(st.sampled_from(self.alive()))]
+        call = self.model.callers[data.draw(st.sampled_from(self.alive()))]
         self.tick()
         if call.state != "ended":
             self.cancel_one(call)
@@ -166,13 +170,13 @@ class HedgeMachine(WallClock):
     @precondition(lambda self: hasattr(self, "guard"))
     @invariant()
     def same_runs(self) -> None:
-        assert self.dependency.states() == [(run.call.number, run.state) for run in self.model.runs]
+        assert self.dependency.states() == [(self.model.asks(run), run.state) for run in self.model.runs]
 
     @precondition(lambda self: hasattr(self, "guard"))
     @invariant()
     def same_answers(self) -> None:
         came = [came_of(task) if task.done() else None for task in self.tasks]
-        assert came == [call.came for call in self.model.calls]
+        assert came == [call.came for call in self.model.callers]
 
     @precondition(lambda self: hasattr(self, "guard"))
     @invariant()
@@ -203,6 +207,9 @@ class HedgeMachine(WallClock):
         if self.alive():
             return
         assert not asyncio.all_tasks(self.loop)
+        self.adds_up_when_nobody_calls()
+
+    def adds_up_when_nobody_calls(self) -> None:
         attempts, retries = self.model.total("attempts"), self.model.total("retries")
         self.sums.hold(calls=len(self.tasks), attempts=attempts, admitted=attempts - retries)
 
@@ -212,7 +219,7 @@ class HedgeMachine(WallClock):
             while hasattr(self, "guard") and (alive := self.alive()):
                 self.tick()
                 if not self.tasks[alive[0]].done():
-                    self.cancel_one(self.model.calls[alive[0]])
+                    self.cancel_one(self.model.callers[alive[0]])
             if hasattr(self, "guard"):
                 self.same_answers()
                 self.same_numbers()
