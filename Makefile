@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers newer newer-if-possible servers-demo demo test lint format types unit coverage bench campaign campaign-connections campaign-fleet campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
+.PHONY: help env servers newer newer-if-possible servers-demo demo test lint format types unit coverage bench campaign campaign-alerts campaign-connections campaign-fleet campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -80,6 +80,9 @@ bench: .venv/.bench  ## This library beside its peers, as ratios of one run
 
 campaign: env  ## The property machines at length: 100,000 steps each beside their models
 	$(PY) tests/campaigns/properties.py $(ARGS)
+
+campaign-alerts: env servers  ## Outages, restarts, deployments on real servers: which alerts are told, which are not
+	$(PY) tests/campaigns/alerts.py $(ARGS)
 
 campaign-connections: env  ## A scrape beside a thousand clients that are silent, slow or guess passwords
 	$(PY) tests/campaigns/connections.py $(ARGS)
