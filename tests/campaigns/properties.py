@@ -24,8 +24,8 @@ HEAD = (
     "# Property machines at length",
     "",
     "`make campaign ARGS='--steps 100000 --seed 20261123 --write'`: each machine drives a guard, a policy or"
-    " a folder of worker files beside its model. With names of machines behind it the command runs these alone,"
-    " and the rows of the others stay as they are, each of its own day.",
+    " a folder of worker files beside its model. With names of machines behind it the command runs these"
+    " alone, and the rows of the others stay as they are, each of its own day.",
     "",
     "| machine | date | steps | divergences | seconds |",
     "|---|---|--:|--:|--:|",
