@@ -44,7 +44,7 @@ def _lines(path: Path) -> list[str]:
 
 async def _until(stand: Stand, moment: float) -> None:
     while (left := moment - time.time()) > 0:
-        stand.processes.check()
+        stand.check()
         await asyncio.sleep(min(left, 0.5))
 
 

@@ -19,7 +19,7 @@ from tests.campaigns.told.guards import registry_of
 from tests.campaigns.told.model import Deed, Scenario
 
 from reference.demo.ports import HOST
-from reference.demo.processes import Processes, Started, StartFailed, python
+from reference.demo.processes import GRACE_SECONDS, Processes, Started, StartFailed, python
 from reference.demo.prometheus import Prometheus, Series
 from reference.demo.stand import ALERTMANAGER, PROMETHEUS, find
 from seawall.alerts import build
@@ -56,6 +56,8 @@ class Stand:
     ports: list[int] = field(default_factory=list)
     replicas: dict[int, Started] = field(default_factory=dict)
     server: Started | None = None
+    #: How many processes are being ended by a deed.
+    ending: int = 0
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
@@ -129,15 +131,25 @@ class Stand:
             self._replica(deed.replica, begin=begin, deploy=deed.deploy)
             await self._until(self.at(deed.minute))
             if deed.what == "restart" and fell is not None:
-                await asyncio.to_thread(self.processes.end, fell)
+                await self._end(fell, grace=GRACE_SECONDS)
         else:
             await self._until(self.at(deed.minute))
             if deed.what == "kill":
-                await asyncio.to_thread(self.processes.end, self.replicas.pop(deed.replica), grace=0.0)
+                await self._end(self.replicas.pop(deed.replica), grace=0.0)
             else:
                 self._write_bundle(deed.deploy)
                 assert self.server is not None
                 self.server.popen.send_signal(signal.SIGHUP)
+
+    def check(self) -> None:
+        """Raise StartFailed when a process has ended that nobody ends."""
+        if not self.ending:
+            self.processes.check()
+
+    async def _end(self, started: Started, grace: float) -> None:
+        self.ending += 1
+        await asyncio.to_thread(self.processes.end, started, grace=grace)
+        self.ending -= 1
 
     async def _until(self, moment: float) -> None:
         await asyncio.sleep(max(0.0, moment - time.time()))
