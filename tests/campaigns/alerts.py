@@ -62,7 +62,7 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", choices=sorted(SCENARIOS), metavar="NAME", help="again and again"
     )
-    parser.add_argument("--at-once", type=int, default=6, help="scenarios that run at the same time")
+    parser.add_argument("--at-once", type=int, default=5, help="scenarios that run at the same time")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave logs and notifications there")
     parser.add_argument("--write", action="store_true", help=f"keep the report in {REPORT.relative_to(ROOT)}")
     arguments = parser.parse_args()

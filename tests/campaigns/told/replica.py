@@ -32,7 +32,7 @@ from seawall.telemetry.service import Service
 EXPECTED = (OSError, TimeoutError, TooMany, Unknown, ResilienceError)
 
 
-@dataclass
+@dataclass(eq=False)
 class Replica:
     scenario: Scenario
     index: int

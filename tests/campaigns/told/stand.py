@@ -29,7 +29,7 @@ from seawall.telemetry.promql import window
 #: Below the ports that a system gives to outgoing connections: nobody takes one while a replica restarts.
 PORTS = range(20_000, 32_000)
 #: Seconds in which a scenario's processes are there, and in which a new replica has imported what it needs.
-STARTS_WITHIN, IMPORTS_WITHIN = 20.0, 5.0
+STARTS_WITHIN, IMPORTS_WITHIN = 25.0, 10.0
 
 
 def free_ports(count: int, chance: random.Random) -> list[int]:
