@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.node_packages import check_documents, installed
 
 from reference.guards import registry
 from seawall.alerts import (
@@ -60,21 +58,11 @@ EVERYTHING = Options(
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Json]], tuple[int, str]]:
     """Runs the check on resources: its exit code and what it said."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip(
-            "NOT CHECKED against the operator's API: node and npm are not on PATH (`make test` gets them)"
-        )
-    if not (HERE / "node_modules" / "typescript").is_dir():
-        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(install, cwd=HERE, check=True, timeout=110)
+    installed(HERE, "typescript", "against the operator's API")
 
     def check(resources: dict[str, Json]) -> tuple[int, str]:
-        folder = tmp_path_factory.mktemp("resources")
-        for name, resource in resources.items():
-            (folder / f"{name}.json").write_text(json.dumps(resource), encoding="utf-8")
-        command = ["node", str(HERE / "check.mjs"), *(str(folder / f"{name}.json") for name in resources)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
-        return run.returncode, run.stdout + run.stderr
+        files = {f"{name}.json": resource for name, resource in resources.items()}
+        return check_documents(HERE / "check.mjs", files, tmp_path_factory.mktemp("resources"))
 
     return check
 

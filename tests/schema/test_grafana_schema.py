@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from tests.node_packages import check_documents, installed
 
 from reference.guards import registry
 from seawall.dashboards import Options, build
@@ -32,21 +31,10 @@ def dashboards(request: pytest.FixtureRequest) -> dict[str, Json]:
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Json]], tuple[int, str]]:
     """Runs the type check on dashboards: its exit code and what it said."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip(
-            "NOT CHECKED against Grafana's types: node and npm are not on PATH (`make test` gets them)"
-        )
-    if not (HERE / "node_modules" / "typescript").is_dir():
-        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(install, cwd=HERE, check=True, timeout=110)
+    installed(HERE, "typescript", "against Grafana's types")
 
     def check(dashboards: dict[str, Json]) -> tuple[int, str]:
-        folder = tmp_path_factory.mktemp("dashboards")
-        for name, dashboard in dashboards.items():
-            (folder / name).write_text(json.dumps(dashboard), encoding="utf-8")
-        command = ["node", str(HERE / "check.mjs"), *(str(folder / name) for name in dashboards)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
-        return run.returncode, run.stdout + run.stderr
+        return check_documents(HERE / "check.mjs", dashboards, tmp_path_factory.mktemp("dashboards"))
 
     return check
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.node_packages import installed
 
 API = "tests/typing/api.py"
 IGNORE = re.compile(r"  # type: ignore\[[a-z-]+\]$", re.MULTILINE)
@@ -28,17 +28,20 @@ def mypy(root: Path, file: Path) -> Found:
 
 def pyright(root: Path, file: Path) -> Found:
     home = root / "tests/typing"
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("NOT CHECKED by pyright: node and npm are not on PATH (`make test` gets them)")
-    if not (home / "node_modules" / "pyright").is_dir():
-        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(install, cwd=home, check=True, timeout=110)
+    package = installed(home, "pyright", "by pyright")
     project = file.parent / "pyrightconfig.json"
     if file.parent != home:
         settings = json.loads((home / "pyrightconfig.json").read_text(encoding="utf-8"))
         project.write_text(json.dumps(settings), encoding="utf-8")
-    index = home / "node_modules" / "pyright" / "index.js"
-    command = ["node", str(index), "--project", str(project), "--pythonpath", sys.executable, "--outputjson"]
+    command = [
+        "node",
+        str(package / "index.js"),
+        "--project",
+        str(project),
+        "--pythonpath",
+        sys.executable,
+        "--outputjson",
+    ]
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=110, check=False)
     assert run.returncode in (0, 1), run.stdout + run.stderr
     said = json.loads(run.stdout)["generalDiagnostics"]
