@@ -75,7 +75,7 @@ def parse(document: object) -> Document:
     if document.get("schema") != SCHEMA:
         problems.append(f"policy document: schema is {document.get('schema')!r}; allowed: {SCHEMA!r}")
     service = document.get("service")
-    if not _name(service):
+    if not is_name(service):
         problems.append(
             f"policy document: service is {service!r}; allowed: 1 to 200 characters, none a control"
         )
@@ -100,7 +100,7 @@ def parse(document: object) -> Document:
 
 
 def _guard(where: str, entry: object, problems: list[str]) -> GuardPolicy | None:
-    if not isinstance(entry, Mapping) or not _name(entry.get("name")):
+    if not isinstance(entry, Mapping) or not is_name(entry.get("name")):
         problems.append(f"{where}: name is missing; allowed: 1 to 200 characters, none a control")
         return None
     name = str(entry["name"])
@@ -186,7 +186,8 @@ def _numbers(where: str, policies: Mapping[str, Mapping[str, object]]) -> list[s
     return problems
 
 
-def _name(value: object) -> bool:
+def is_name(value: object) -> bool:
+    """What services and guards may be called."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= 200

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from seawall.alerts.document import is_name
 from seawall.alerts.mutes import Mute
 from seawall.alerts.receivers import Receiver, Webhook, everyone_is_told
 from seawall.alerts.targets import OLDEST, Target
@@ -51,7 +52,7 @@ class Options:
     #: Labels of the targets, beside ``job`` and ``instance``, that Prometheus writes on every series.
     target_labels: tuple[tuple[str, str], ...] = ()
     #: Labels that name a service and its replicas where the targets have such, as in the dashboards' options.
-    #: What is recorded keeps them, so that boards can choose by them; alerts go by ``job``.
+    #: What is recorded keeps them, so that boards can choose by them; alerts go by ``job`` and by cluster.
     cluster_label: str = ""
     namespace_label: str = ""
     job_label: str = "job"
@@ -86,6 +87,13 @@ class Options:
         for name in ("webhook_url", "dashboard_base_url", "runbook_base_url"):
             if problem := url_problem(getattr(self, name)):
                 problems.append(f"options.{name} {problem}")
+        if self.job and not is_name(self.job):
+            problems.append(f"options.job is {self.job!r}; allowed: 1 to 200 characters, none a control")
+        if not is_name(self.cluster) or "$" in self.cluster:
+            problems.append(
+                f"options.cluster is {self.cluster!r}; allowed: 1 to 200 characters, none a control or $, "
+                "where Prometheus 3 would put a variable of its environment"
+            )
         problems += self._notifications()
         for label, _ in self.target_labels:
             if not _LABEL.fullmatch(label) or label.startswith("__") or label in ("job", "instance"):
@@ -95,8 +103,11 @@ class Options:
                 )
         for name in ("cluster_label", "namespace_label", "job_label", "instance_label"):
             value = getattr(self, name)
-            if not _LABEL.fullmatch(value) and (value or name in ("job_label", "instance_label")):
-                problems.append(f"options.{name} is {value!r}; allowed: letters, digits and _")
+            if not value and name in ("cluster_label", "namespace_label"):
+                continue
+            if not _LABEL.fullmatch(value) or value.startswith("__"):
+                # Prometheus keeps the others for itself, and drops them.
+                problems.append(f"options.{name} is {value!r}; allowed: letters, digits and _, but __*")
         if problems:
             raise ConfigurationError(problems)
 

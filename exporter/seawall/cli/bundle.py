@@ -38,6 +38,7 @@ class Difference:
 
 def compare(folder: Path, files: Mapping[str, str], elsewhere: tuple[str, ...] = ()) -> Difference:
     """What `write` would change. `CliError` when the folder can't be read."""
+    _refuse_file(folder)
     missing, changed = [], []
     for path, text in files.items():
         found = _read(folder / path)
@@ -56,6 +57,7 @@ def write(folder: Path, files: Mapping[str, str], elsewhere: tuple[str, ...] = (
     Files whose paths begin with one of ``elsewhere`` belong to another part of the bundle, and stay.
     `CliError`, with the folder as it was, when that can't be done or a file of others is in the way.
     """
+    _refuse_file(folder)
     known = _manifest(folder)
     _refuse_strangers(folder, files, known)
     others = {path: digest for path, digest in known.items() if elsewhere and path.startswith(elsewhere)}
@@ -128,6 +130,11 @@ def _tidy(folder: Path, gone: list[str]) -> None:
             if above == folder or not above.is_dir() or any(above.iterdir()):
                 break
             above.rmdir()
+
+
+def _refuse_file(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise CliError(f"{folder} is a file; allowed: a folder, or a path where there is nothing yet")
 
 
 def _refuse_strangers(folder: Path, files: Mapping[str, str], known: Mapping[str, str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from seawall.cli import bundle, generate_kubernetes
 from seawall.cli.loading import load_document
-from seawall.cli.problem import CliError
+from seawall.cli.problem import CliError, reason
 from seawall.resilience import ConfigurationError
 
 EXTRA = ("grafanalib", "jinja2", "yaml")
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="module:registry, the URL of a running exporter, or a policy document (.json)",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the files go")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where the files go")
     parser.add_argument(
         "--check",
         action="store_true",
@@ -109,8 +108,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    files = make(load_document(arguments.source), arguments)
-    folder: Path = arguments.out
+    if not arguments.out:
+        raise CliError("--out is empty; allowed: a folder, . is this one")
+    document = load_document(arguments.source)
+    if document.get("guards") == []:
+        raise CliError(f"{arguments.source} has no guards; allowed: at least one")
+    files = make(document, arguments)
+    folder = Path(arguments.out)
     elsewhere = next((paths for part, paths in PARTS.items() if arguments.only not in (None, part)), ())
     if arguments.check:
         difference = bundle.compare(folder, files, elsewhere)
@@ -197,12 +201,18 @@ def _rules(arguments: argparse.Namespace, given: dict[str, Any]) -> Any:
         raise ConfigurationError([*problems, *error.problems]) from None
     if arguments.check_secrets:
         files = sorted({file for receiver in rules.told for file in receiver.files})
-        problems += [
-            f"secret file {file} can't be read here" for file in files if not os.access(file, os.R_OK)
-        ]
+        problems += [f"secret file {file} {why}" for file in files if (why := _no_secret(Path(file)))]
     if problems:
         raise ConfigurationError(problems)
     return rules
+
+
+def _no_secret(file: Path) -> str:
+    """Why nobody would find a secret there; "" if somebody would. Nothing of it is said."""
+    try:
+        return "" if file.read_bytes().strip() else "is empty"
+    except OSError as error:
+        return f"can't be read here: {reason(error)}"
 
 
 def _chosen(options: Any, given: dict[str, Any]) -> dict[str, Any]:

@@ -81,13 +81,134 @@ def test_a_document_with_several_problems_names_each(here: Path, capsys: pytest.
         (["--time-factor", "0"], "options.time_factor is 0.0"),
         (["--exporter", "nohost"], "options.targets holds 'nohost'; allowed: host:port"),
         (["--webhook-url", "x"], "options.webhook_url is 'x'"),
+        (["--cluster", ""], "options.cluster is ''; allowed: 1 to 200 characters, none a control or $"),
+        (
+            ["--cluster", "${HOME}"],
+            "options.cluster is '${HOME}'; allowed: 1 to 200 characters, none a contr",
+        ),
+        (["--job", "a\nb"], "options.job is 'a\\nb'; allowed: 1 to 200 characters, none a control"),
+        (["--cluster-label", "1x"], "options.cluster_label is '1x'; allowed: letters, digits and _, but __*"),
+        (
+            ["--namespace-label", "__n"],
+            "options.namespace_label is '__n'; allowed: letters, digits and _, but",
+        ),
+        (["--target", "grafana=9"], "target 'grafana=9' is unknown; allowed: prometheus=VERSION, alertmanag"),
+        (["--target", "prometheus=1.0"], "target prometheus is '1.0'; allowed: 2.42 to 2.55, 3.0 to 3.16"),
+        (
+            ["--target", "alertmanager=0.9,alertmanager=0.25"],
+            "target alertmanager is '0.9'; allowed: 0.25 to",
+        ),
+        (
+            ["--webhook-token-file", "nothing", "--check-secrets"],
+            "secret file nothing can't be read here: no ",
+        ),
+        (
+            ["--webhook-token-file", ".", "--check-secrets"],
+            "secret file . can't be read here: is a directory",
+        ),
+        (["--webhook-token-file", "blank", "--check-secrets"], "secret file blank is empty"),
+        (["--receivers", "."], "can't read .: is a directory"),
+        (["--receivers", "shop.py"], "shop.py is no TOML: "),
     ],
 )
 def test_options_that_can_not_be(
     here: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
 ) -> None:
-    assert said in refused(capsys, *GENERATE, "shop:registry", *options)
+    (here / "blank").write_text(" \n", encoding="utf-8")
+    heard = refused(capsys, *GENERATE, "shop:registry", *options)
+    assert said in heard
+    assert len(heard.splitlines()) == 1
     assert not (here / "out").exists()
+
+
+def test_everything_that_is_wrong_with_options_is_said_at_once(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = """
+[[slack]]
+api_url_file = "slack"
+chanel = "#shop"
+
+[[smoke]]
+signal = "black"
+
+[[mute]]
+name = "night"
+times = ["25:00-26:00"]
+weekdays = ["funday"]
+months = ["july:january"]
+location = "Mars/Olympus"
+"""
+    (here / "told.toml").write_text(told, encoding="utf-8")
+    wrong = [
+        "--receivers",
+        "told.toml",
+        "--target",
+        "prometheus=9.9,shop=1",
+        "--cluster",
+        "",
+        "--time-factor",
+        "0",
+    ]
+    said = refused(capsys, *GENERATE, "shop:registry", *wrong).splitlines()
+    assert said == [
+        "can't generate from shop:registry:",
+        "  told.toml: slack.chanel is unknown, did you mean channel?",
+        "  told.toml: slack.api_url_file is 'slack'; allowed: an absolute path, as nobody knows "
+        "Alertmanager's own folder",
+        "  told.toml: 'smoke' is unknown; allowed: webhook, email, slack, pagerduty, teams, mute",
+        "  told.toml: mute.times has '25:00-26:00'; allowed: 00:00-07:00, and two of them for a night: "
+        "22:00-24:00 before it",
+        "  told.toml: mute.weekdays has 'funday' to 'funday'; allowed: sunday to saturday, in this order",
+        "  told.toml: mute.months has 'july' to 'january'; allowed: january to december, in this order",
+        "  told.toml: mute.location is 'Mars/Olympus'; allowed: the name of a time zone, such as "
+        "Europe/Berlin",
+        "  options.time_factor is 0.0; allowed: a number of at least 0.001",
+        "  options.cluster is ''; allowed: 1 to 200 characters, none a control or $, where Prometheus 3 "
+        "would put a variable of its environment",
+        "  target prometheus is '9.9'; allowed: 2.42 to 2.55, 3.0 to 3.16",
+        "  target 'shop=1' is unknown; allowed: prometheus=VERSION, alertmanager=VERSION, or both with a "
+        "comma between",
+    ]
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("value", ["1.5", "1", "0", "-0.1", "NaN", '"0.9"', "true"])
+def test_objectives_that_can_not_be(here: Path, capsys: pytest.CaptureFixture[str], value: str) -> None:
+    guard = '{"name": "a", "hash": "0123456789abcdef", "policies": {}, "objectives": {"success": %s}}'
+    head = '{"schema": "seawall.policies/1", "service": "x", "guards": ['
+    (here / "policies.json").write_text(f"{head}{guard % value}]}}", encoding="utf-8")
+    said = refused(capsys, *GENERATE, "policies.json")
+    assert said.startswith("can't generate from policies.json: guard 'a': objectives.success is ")
+    assert said.endswith("; allowed: a number > 0 and < 1")
+    assert not (here / "out").exists()
+
+
+def test_names_that_are_there_twice(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    guard = '{"name": "a", "hash": "0123456789abcdef", "policies": {}}'
+    document = f'{{"schema": "seawall.policies/1", "service": "x", "guards": [{guard}, {guard}]}}'
+    (here / "policies.json").write_text(document, encoding="utf-8")
+    said = refused(capsys, *GENERATE, "policies.json")
+    assert said == "can't generate from policies.json: guard 'a' is declared 2 times; allowed: once"
+
+
+def test_a_registry_without_guards(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "none.py").write_text(
+        "from seawall.resilience import Registry\nregistry = Registry(service='x')\n", encoding="utf-8"
+    )
+    said = refused(capsys, *GENERATE, "none:registry")
+    assert said == "none:registry has no guards; allowed: at least one"
+    assert not (here / "out").exists()
+
+
+def test_a_file_of_others_in_the_way_stops_all_of_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = here / "out/prometheus/prometheus.yml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine", encoding="utf-8")
+    said = refused(capsys, *GENERATE, "shop:registry")
+    assert said == "out holds files that were not generated and are in the way: prometheus/prometheus.yml"
+    assert [path for path in (here / "out").rglob("*") if path.is_file()] == [mine]
+    assert mine.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_folder_that_can_not_be_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +216,12 @@ def test_a_folder_that_can_not_be_written(here: Path, capsys: pytest.CaptureFixt
     said = refused(capsys, "generate", "--from", "shop:registry", "--out", "file/below")
     assert said == "can't write file/below: not a directory"
     said = refused(capsys, "generate", "--from", "shop:registry", "--out", "file")
-    assert said == "can't write file: file exists"
+    assert said == "file is a file; allowed: a folder, or a path where there is nothing yet"
+    assert said == refused(capsys, "generate", "--from", "shop:registry", "--out", "file", "--check")
+    assert refused(capsys, "generate", "--from", "shop:registry", "--out", "") == (
+        "--out is empty; allowed: a folder, . is this one"
+    )
+    assert sorted(path.name for path in here.iterdir() if path.name != "__pycache__") == ["file", "shop.py"]
     assert (here / "file").read_text(encoding="utf-8") == "mine"
 
 

@@ -45,7 +45,8 @@ def test_receivers_come_from_a_file(here: Path) -> None:
         ),
         (
             ("--receivers", "receivers.toml", "--target", "alertmanager=0.28", "--check-secrets"),
-            "secret file /run/secrets/slack can't be read here\n  secret file /run/secrets/teams",
+            "secret file /run/secrets/slack can't be read here: no such file or directory\n"
+            "  secret file /run/secrets/teams can't be read here: no such file or directory",
         ),
     ],
 )
