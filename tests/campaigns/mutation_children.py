@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import pytest
-from mutmut.mutation import trampoline
 
 #: Seconds of a processor and of real time that every test may take, beside multiples of what it took before.
 PROCESSOR, REAL = 5.0, 30.0
@@ -153,6 +152,13 @@ def _begin(mutant: str, folder: str, output: Path) -> None:
         os.dup2(file, number)
         os.close(file)
     os.environ["PYTEST_DEBUG_TEMPROOT"] = os.environ["TMPDIR"] = tempfile.tempdir = folder
+    if mutant:
+        _switch_on(mutant)
+
+
+def _switch_on(mutant: str) -> None:
+    from mutmut.mutation import trampoline
+
     trampoline.set_mutant_under_test(mutant)
     # It is asked at every call: without a look into the environment.
     vars(trampoline)["get_mutant_under_test"] = lambda: mutant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,15 +57,15 @@ class Run(NamedTuple):
 
 
 def add(path: Path, line: Result | Run) -> None:
+    """On a line of its own, also after half a line that a machine left when it was switched off."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line._asdict(), ensure_ascii=False) + "\n")
+        file.write("\n" + json.dumps(line._asdict(), ensure_ascii=False))
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
-            # A machine that was switched off may leave half a line.
-            if line.endswith("}"):
+            with suppress(ValueError):
                 yield json.loads(line)
 
 
