@@ -30,9 +30,10 @@ async def play(scenario: Scenario, seed: int, folder: Path, starting: asyncio.Lo
             await deed
         fired = await _fired(stand)
         await _until(stand, time.time() + pace.real(WAIT["info"]) + AFTERWARDS)
+        # Before the end, which some of them would tell of.
+        came, noted = verdict.arrived(_lines(stand.notifications)), verdict.notes(_lines(stand.notes))
     finally:
         await asyncio.to_thread(stand.end)
-    came, noted = verdict.arrived(_lines(stand.notifications)), verdict.notes(_lines(stand.notes))
     found = verdict.judge(scenario, stand.epoch, pace.real(60), noted, came, fired)
     found.broken += _complaints(folder / "logs")
     return found
