@@ -17,7 +17,10 @@ from tests.properties.test_retry_machine import MOST, NAPS, RETRIES, TURNS, Retr
 from seawall.resilience import BreakerOpen, Fallback, Retry, TimedOut
 
 STALE_FOR, CAPACITY, DEFAULT = 5.0, 2, object()
-MODES = st.sets(st.sampled_from(["alternative", "stale", "queue", "default"]), min_size=1)
+MODES = st.one_of(
+    st.sets(st.sampled_from(["alternative", "stale", "queue", "default"]), min_size=1),
+    st.sampled_from([{"stale"}, {"stale", "default"}, {"default"}]),
+)
 ON: list[tuple[type[BaseException], ...]] = [
     (Exception,),
     (Exception,),
@@ -46,6 +49,25 @@ CALLS = st.builds(
     queue=HELP,
     plain=st.booleans(),
 )
+
+
+def plain(kind: str) -> st.SearchStrategy[Asked]:
+    """One of few questions, asked of a dependency whose attempts all end so at once."""
+    turn = st.builds(Turn, st.just(kind), st.just(0.0), st.just(ASKS[0]), st.just(False))
+    return st.builds(
+        Asked,
+        how=st.sampled_from(["def", "def", "async def"]),
+        operation=st.just("read"),
+        turns=st.lists(turn, min_size=MOST, max_size=MOST),
+        naps=st.just(["well"]),
+        draws=st.just([0.5]),
+        subject=st.sampled_from([1, 1.0, True, "a"]),
+        named=st.just(False),
+        function=st.sampled_from([0, 0, 1]),
+        alternative=HELP,
+        queue=HELP,
+        plain=st.booleans(),
+    )
 
 
 class FallbackMachine(RetryMachine):
@@ -131,6 +153,14 @@ class FallbackMachine(RetryMachine):
 
     @rule(plan=CALLS)
     def call(self, plan: Asked) -> None:  # type: ignore[override]
+        self.follow(plan)
+
+    @rule(plan=plain("answer"))
+    def answered(self, plan: Asked) -> None:
+        self.follow(plan)
+
+    @rule(plan=plain("lost"))
+    def lost(self, plan: Asked) -> None:
         self.follow(plan)
 
     def ask(self, plan: Asked) -> Any:  # type: ignore[override]
