@@ -26,14 +26,15 @@ EVERY = LONG_INTERVAL
 
 def write(scenario: Scenario, folder: Path, epoch: float) -> None:
     """Blocks below ``folder``/prometheus, before a server begins to read there."""
-    (folder / "past.txt").write_text("\n".join([*_lines(scenario, epoch), "# EOF", ""]), encoding="utf-8")
+    (folder / "past.txt").write_text("\n".join([*lines(scenario, epoch), "# EOF", ""]), encoding="utf-8")
     command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "past.txt", "prometheus"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
 
 
-def _lines(scenario: Scenario, epoch: float) -> Iterator[str]:
+def lines(scenario: Scenario, epoch: float) -> Iterator[str]:
+    """OpenMetrics, oldest first."""
     registry, _ = registry_of(scenario.name, scenario.guards[0])
     context = Context(pace.options(("past:1",), "past:1", "http://past"), parse(registry.describe()))
     records = Records(context)

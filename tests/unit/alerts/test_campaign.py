@@ -6,15 +6,17 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import pytest
-from tests.campaigns.told import pace
+from tests.campaigns.told import pace, past
 from tests.campaigns.told.guards import POLICIES, registry_of
 from tests.campaigns.told.model import May, Must, Scenario, Told
 from tests.campaigns.told.scenarios import NEVER, SCENARIOS
 from tests.campaigns.told.verdict import Arrived, Note, Verdict, judge
 
 import seawall.alerts
+from seawall.alerts import build
 from seawall.alerts.context import Context
 from seawall.alerts.document import parse
 from seawall.alerts.model import Alert, Runbook
@@ -83,6 +85,24 @@ def test_policies_are_shortened() -> None:
     assert breaker.window_seconds is None
     retry = pace.shortened(Retry(budget=RetryBudget(ratio=0.3, floor_per_second=0.5)))
     assert retry.budget == RetryBudget(ratio=0.3, floor_per_second=15.0, ttl=10.0 / 30)
+
+
+@pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.past])
+def test_what_is_told_of_the_day_before_is_what_rules_ask_for(name: str) -> None:
+    scenario = SCENARIOS[name]
+    written = list(past.lines(scenario, epoch=1e9))
+    recorded = {line.split()[2] for line in written if line.startswith("#")}
+    samples = [line for line in written if not line.startswith("#")]
+    assert len(recorded) == len(scenario.past)
+    registry, _ = registry_of(name, scenario.guards[0])
+    bundle = build(registry.describe(), pace.options(("a:1",), "a:2", "http://a"))
+    asked = "".join(text for path, text in bundle.items() if path.startswith("prometheus/rules/"))
+    assert [each for each in recorded if f"{each}{{" not in asked] == []
+    # A day and an hour and a half ago, and a minute ago; at most a window apart.
+    times = sorted(float(line.split()[-1]) for line in samples)
+    assert times[0] < 1e9 - pace.real(25.5 * 3600)
+    assert times[-1] > 1e9 - pace.real(300)
+    assert max(later - former for former, later in pairwise(times)) < pace.real(300)
 
 
 def verdict(
