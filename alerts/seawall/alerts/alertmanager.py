@@ -14,7 +14,6 @@ from seawall.alerts.receivers import SEVERITIES, Receiver
 from seawall.alerts.yaml_text import dump
 from seawall.telemetry.promql import quoted, regex_literal, window
 
-GROUP_BY = ("alertname", "cluster", "job", "dependency")
 #: Unscaled seconds: for more of the same, between notifications of a group, before a repetition.
 WAIT: Mapping[Severity, float] = {"critical": 0.0, "warning": 30.0, "info": 60.0}
 GROUP_INTERVAL: Mapping[Severity, float] = {"critical": 60.0, "warning": 300.0, "info": 900.0}
@@ -45,7 +44,7 @@ def build(context: Context, alerts: Sequence[Alert], heading: str) -> str:
         "global": {"resolve_timeout": window(context.seconds(300.0))},
         "templates": [TEMPLATES],
         "route": _route(context),
-        "inhibit_rules": list(_inhibitions(alerts, named=options.servers.names_inhibitions)),
+        "inhibit_rules": list(_inhibitions(context, alerts)),
         "receivers": [{"name": NOBODY}, *(_receiver(context, each) for each in named(options.told))],
     }
     if options.mutes:
@@ -75,7 +74,7 @@ def _route(context: Context) -> dict[str, object]:
     """Anything that no route takes is told like a warning: nothing is dropped for lack of a severity."""
     return {
         "receiver": "warning",
-        "group_by": list(GROUP_BY),
+        "group_by": ["alertname", *_apart(context)],
         **_pace(context, "warning"),
         "routes": [
             {"receiver": NOBODY, "matchers": [_is("alertname", watching_alerts.WATCHDOG.name)]},
@@ -134,9 +133,15 @@ def _receiver(context: Context, audience: Audience) -> dict[str, object]:
     return {"name": audience.name, **entries}
 
 
-def _inhibitions(alerts: Sequence[Alert], *, named: bool) -> Iterator[dict[str, object]]:
+def _apart(context: Context) -> list[str]:
+    """Labels that keep alerts apart; ``cluster`` is what each Prometheus adds where an alert has none."""
+    return list(dict.fromkeys(("cluster", *context.by)))
+
+
+def _inhibitions(context: Context, alerts: Sequence[Alert]) -> Iterator[dict[str, object]]:
     """Alertmanager takes a label that both sides lack for equal, so both must have what is compared."""
-    known = [_some("job"), _some("dependency")]
+    named, apart = context.options.servers.names_inhibitions, _apart(context)
+    known = [_some(label) for label in context.by]
     follows = sorted({alert.name for alert in alerts if alert.follows_open})
     if follows:
         # An open breaker explains them, for its own dependency.
@@ -144,14 +149,14 @@ def _inhibitions(alerts: Sequence[Alert], *, named: bool) -> Iterator[dict[str, 
             **({"name": "an open breaker explains it"} if named else {}),
             "source_matchers": [_is("alertname", breaker_alerts.OPEN.name), *known],
             "target_matchers": [_any_of("alertname", follows), *known],
-            "equal": ["cluster", "job", "dependency"],
+            "equal": apart,
         }
     for louder, quieter in (("critical", ("warning", "info")), ("warning", ("info",))):
         yield {
             **({"name": f"{louder} is told already"} if named else {}),
             "source_matchers": [_is("severity", louder), _some("alertname"), *known],
             "target_matchers": [_any_of("severity", quieter), _some("alertname"), *known],
-            "equal": ["alertname", "cluster", "job", "dependency"],
+            "equal": ["alertname", *apart],
         }
 
 

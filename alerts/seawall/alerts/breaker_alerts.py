@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.document import GuardPolicy
 from seawall.alerts.model import Alert, Mishap, Runbook, Severity, Signal
 from seawall.alerts.records import Records
@@ -118,9 +118,11 @@ def _replicas(context: Context, guard: GuardPolicy, near: int, firing: int) -> l
 def _open(context: Context, criticality: str) -> Iterator[Alert]:
     guard = next(g for c, g in samples(context, "breaker") if c == criticality)
     each = max_by(
-        context.scope.select(catalog.BREAKER_STATE, one_of("state", ("open", "half_open"))), *BY, "instance"
+        context.scope.select(catalog.BREAKER_STATE, one_of("state", ("open", "half_open"))),
+        *context.by,
+        "instance",
     )
-    share = context.of_criticality(avg_by(each, *BY), criticality)
+    share = context.of_criticality(avg_by(each, *context.by), criticality)
     # The louder first: the other asks whether it fires.
     rules: list[tuple[Severity, Expr]] = [("critical", share.binary(">=", MOST))]
     if criticality != "critical":
@@ -168,7 +170,7 @@ def _flapping(context: Context, criticality: str) -> Alert:
     moved = context.scope.select(
         catalog.BREAKER_TRANSITIONS, equal("from_state", "closed"), equal("to_state", "open")
     )
-    opened = max_by(increase(moved, context.window(over)), *BY)
+    opened = max_by(increase(moved, context.window(over)), *context.by)
     # One opening every tenth of the window: the increase over it is exactly ten.
     signal = context.counter(
         guard,
@@ -205,12 +207,12 @@ def _stuck(context: Context, records: Records, criticality: str) -> Alert:
     waits = [g.number("breaker", "half_open_max_wait") or 0.0 for g in context.document.having("breaker")]
     hold = max(300.0, 2 * max(waits) / context.options.time_factor)
     half = context.scope.select(catalog.BREAKER_STATE, equal("state", "half_open"))
-    held = max_by(over_time("min", half, context.window()), *BY).binary("==", 1)
+    held = max_by(over_time("min", half, context.window()), *context.by).binary("==", 1)
     wanted = context.recorded(records.calls).above(0)
     operation = guard.operations[0]
     return Alert(
         runbook=STUCK,
-        expr=context.of_criticality(held.where(wanted, BY), criticality),
+        expr=context.of_criticality(held.where(wanted, context.by), criticality),
         severity=QUIET[criticality],
         summary="A circuit breaker stays half-open and does not decide.",
         description=text(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.document import GuardPolicy
 from seawall.alerts.model import Alert, Recording, Runbook, Scenario, Severity, Signal
 from seawall.alerts.options import BASE_WINDOW
@@ -129,14 +129,14 @@ def alerts(context: Context, records: Records, objective: str) -> Iterator[Alert
 
 
 def _burn(context: Context, records: Records, kind: Kind, guard: GuardPolicy, burn: Burn) -> Alert:
-    budget = raw(f"1 - {context.setting('objectives', kind.objective)}", BY)
+    budget = raw(f"1 - {context.setting('objectives', kind.objective)}", context.by)
 
     def above(window: float) -> Expr:
         share = context.recorded(records.burn_ratio(kind.records, window))
         return share.above(budget * burn.factor)
 
     enough = records.over(kind.events, burn.long).above(LEAST_EVENTS / context.seconds(burn.long))
-    expr = above(burn.long).where(above(burn.short), BY).where(enough, BY)
+    expr = above(burn.long).where(above(burn.short), context.by).where(enough, context.by)
     severity = _severity(kind, burn, guard.criticality)
     limit = burn.factor * (1 - guard.objectives[kind.objective])
     # Where a louder one would fire on more, just so much that it does not.

@@ -28,7 +28,9 @@ def build(document: Mapping[str, object], options: Options = _DEFAULTS) -> dict[
         "prometheus/prometheus.yml": prometheus.build(context, heading),
         "alertmanager/alertmanager.yml": alertmanager.build(context, alerts, heading),
         "alertmanager/templates/seawall.tmpl": render(
-            "notification.tmpl.j2", heading=heading.replace("*/", "* /")
+            "notification.tmpl.j2",
+            heading=heading.replace("*/", "* /"),
+            cluster=options.cluster_label or "cluster",
         ),
     }
     files |= {f"prometheus/rules/{n}": t for n, t in rulefiles.rule_files(context, groups, heading)}

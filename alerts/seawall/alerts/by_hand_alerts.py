@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.document import GuardPolicy
 from seawall.alerts.fit_records import FitRecords
 from seawall.alerts.model import Alert, Runbook
@@ -101,7 +101,7 @@ def _kept(
     meanwhile: Part | str = "Meanwhile nothing stops calls to it when it fails: callers wait for timeouts."
     return Alert(
         runbook=runbook,
-        expr=context.of_criticality(max_by(held, *BY).binary("==", 1), criticality),
+        expr=context.of_criticality(max_by(held, *context.by).binary("==", 1), criticality),
         severity=QUIET[criticality],
         summary=f"A breaker is {words} for more than an hour.",
         description=text(
@@ -128,7 +128,7 @@ def _trial(context: Context, criticality: str, guard: GuardPolicy, trial: Expr) 
     return Alert(
         runbook=TRIAL_OVER,
         expr=context.of_criticality(
-            max_by(over_time("min", trial, context.window(DAY)), *BY).binary("==", 1), criticality
+            max_by(over_time("min", trial, context.window(DAY)), *context.by).binary("==", 1), criticality
         ),
         severity=TICKET[criticality],
         summary="A breaker has only counted for a week, and refuses nobody.",

@@ -8,7 +8,7 @@ from math import ceil
 
 from seawall.alerts import causes, links
 from seawall.alerts.breaker_alerts import OPEN
-from seawall.alerts.context import Context
+from seawall.alerts.context import ELSEWHERE, Context
 from seawall.alerts.model import Alert, Mishap, Scenario, Signal
 from seawall.alerts.text import Seen
 from seawall.alerts.timeline import Phase, Sample, happen, notation, samples, series
@@ -27,7 +27,10 @@ def of(context: Context, alert: Alert, siblings: Sequence[Alert]) -> Iterator[di
     if scene.few:
         yield _few(alert)
     for cause in causes.signals(context, alert):
-        yield _explained(alert, cause)
+        yield _explained(alert, cause, f"silent while {_called(cause)}")
+        for other in _moved(context, [cause]):
+            title = f"fires while elsewhere {_called(cause)}"
+            yield _explained(alert, other, title, fires=True)
         if cause.labels["alertname"] == OPEN.name != alert.name:
             yield _no_longer_explained(context, alert, cause)
     for mishap in scene.mishaps:
@@ -51,6 +54,8 @@ def _case(
     checks = [(end, True), (last, scene.fires_unseen if gone else scene.always)]
     if scene.lead and not scene.always:
         checks.insert(0, (begin - 1, False))
+    for signal in _elsewhere(context, scene):
+        inputs[series(signal)] = notation(samples(signal, [("quiet", last)], scene.step))
     case = _shell(alert, title, inputs)
     if mishap is None:
         alerts = [_expected(context, each, scene.value) for each in together]
@@ -85,7 +90,21 @@ def _few(alert: Alert) -> dict[str, object]:
     return case
 
 
-def _explained(alert: Alert, cause: Signal) -> dict[str, object]:
+def _called(cause: Signal) -> str:
+    return f"{cause.labels['alertname']} fires ({cause.labels['severity']})"
+
+
+def _elsewhere(context: Context, scene: Scenario) -> list[Signal]:
+    """The same in another cluster, where nothing is wrong: neither must hear of the other."""
+    return [] if scene.always else _moved(context, scene.signals)
+
+
+def _moved(context: Context, signals: Sequence[Signal]) -> list[Signal]:
+    label = context.options.cluster_label
+    return [replace(s, labels={**s.labels, label: ELSEWHERE}) for s in signals] if label else []
+
+
+def _explained(alert: Alert, cause: Signal, title: str, fires: bool = False) -> dict[str, object]:
     """Firing input, and its cause fires all the time."""
     scene = alert.scenario
     length = _steps(scene, scene.bad)
@@ -93,10 +112,9 @@ def _explained(alert: Alert, cause: Signal) -> dict[str, object]:
         series(signal): notation(samples(signal, [("firing", length)], scene.step))
         for signal in (*scene.signals, cause)
     }
-    case = _shell(
-        alert, f"silent while {cause.labels['alertname']} fires ({cause.labels['severity']})", inputs
-    )
-    case["promql_expr_test"] = [_firing(alert, scene, index, False) for index in (length // 2, length)]
+    case = _shell(alert, title, inputs)
+    checks = [(length, True)] if fires else [(length // 2, False), (length, False)]
+    case["promql_expr_test"] = [_firing(alert, scene, index, expected) for index, expected in checks]
     return case
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from seawall.alerts.breaker_alerts import OPEN
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.model import Alert, Severity, Signal
 from seawall.alerts.options import BASE_WINDOW
 from seawall.alerts.scenes import LOUDER
@@ -46,7 +46,7 @@ def signals(context: Context, alert: Alert) -> Iterator[Signal]:
             "alertname": cause,
             "alertstate": "firing",
             "severity": severity,
-            "job": context.job,
+            **context.own,
             "dependency": alert.scenario.labels["dependency"],
         }
         yield Signal(ALERTS.name, labels, "gauge", 1, 1, 1)
@@ -71,15 +71,15 @@ def _explained(context: Context, alert: Alert, alerts: Sequence[Alert]) -> Alert
     causes: list[tuple[str, Severity]] = []
     if alert.follows_open:
         lately = over_time("max", _firing(context, OPEN.name), context.window(looks_back(alert)))
-        expr = expr.unless(lately, BY)
+        expr = expr.unless(lately, context.by)
         causes.append((OPEN.name, "warning"))
     if louder:
-        expr = expr.unless(_firing(context, alert.name, *louder), BY)
+        expr = expr.unless(_firing(context, alert.name, *louder), context.by)
         causes += [(alert.name, severity) for severity in louder]
     return replace(alert, expr=expr, causes=tuple(causes))
 
 
 def _firing(context: Context, name: str, *severities: str) -> Expr:
     only = [one_of("severity", severities)] if severities else []
-    scope = Scope(context.scope.matchers, target_labels=("job",))
+    scope = Scope(context.scope.matchers, target_labels=context.service)
     return scope.select(ALERTS, equal("alertname", name), equal("alertstate", "firing"), *only)

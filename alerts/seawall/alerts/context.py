@@ -13,8 +13,8 @@ from seawall.telemetry.catalog import Series
 from seawall.telemetry.promql import Expr, Matcher, Scope, equal, max_by, over_time, window
 from seawall.telemetry.recorded import Recordings, service_labels
 
-#: What alerts are kept apart by.
-BY = ("job", "dependency")
+#: The cluster that tests happen in, and one in which nothing does.
+CLUSTER, ELSEWHERE = "here", "elsewhere"
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,27 @@ class Context:
         return self.options.job or self.document.service
 
     @cached_property
+    def service(self) -> tuple[str, ...]:
+        """What a service of alerts is: its job, in one cluster where targets say which."""
+        return tuple(dict.fromkeys((*filter(None, (self.options.cluster_label,)), "job")))
+
+    @cached_property
+    def by(self) -> tuple[str, ...]:
+        """What alerts are kept apart by."""
+        return (*self.service, "dependency")
+
+    @cached_property
+    def own(self) -> dict[str, str]:
+        """The service's labels in tests."""
+        return dict.fromkeys(self.service, CLUSTER) | {"job": self.job}
+
+    def level(self, *more: str) -> str:
+        """How recordings that keep these labels are called."""
+        return "_".join((*self.by, *more))
+
+    @cached_property
     def scope(self) -> Scope:
-        return Scope(matchers=(equal("job", self.job),))
+        return Scope(matchers=(equal("job", self.job),), target_labels=(*self.service, "instance"))
 
     def seconds(self, unscaled: float) -> float:
         """A length of time under the time factor."""
@@ -74,12 +93,12 @@ class Context:
         The last one within a window, so that a missed scrape does not restart an alert's waiting time.
         """
         mine = self.recorded(self.policy_settings, equal("policy", policy), equal("setting", name))
-        return max_by(over_time("last", mine, self.window()), *BY)
+        return max_by(over_time("last", mine, self.window()), *self.by)
 
     def of_criticality(self, expr: Expr, criticality: str) -> Expr:
         """Only those dependencies that are declared this critical."""
         mine = self.recorded(self.criticalities, equal("criticality", criticality))
-        return expr.where(over_time("last", mine, self.window()), BY)
+        return expr.where(over_time("last", mine, self.window()), self.by)
 
     def counter(
         self,
@@ -139,4 +158,4 @@ class Context:
         ]
 
     def target(self, guard: GuardPolicy, labels: dict[str, str]) -> dict[str, str]:
-        return {"job": self.job, "instance": "replica-1:9464", "dependency": guard.name, **labels}
+        return {**self.own, "instance": "replica-1:9464", "dependency": guard.name, **labels}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.fit_records import FitRecords
 from seawall.alerts.model import Alert, Runbook, Signal
 from seawall.alerts.options import BASE_WINDOW
@@ -74,7 +74,7 @@ def alerts(context: Context, records: Records, fits: FitRecords) -> Iterator[Ale
 def _stale(context: Context, fits: FitRecords) -> Iterator[Alert]:
     window = context.seconds(BASE_WINDOW)
     older = context.recorded(fits.stale_age).above(context.setting("fallback", "stale_for") * HALF)
-    expr = older.where(context.recorded(fits.stale_ratio).above(OUTAGE), BY)
+    expr = older.where(context.recorded(fits.stale_ratio).above(OUTAGE), context.by)
     found = samples(context, "fallback", lambda guard: (guard.number("fallback", "stale_for") or 0) > window)
     for criticality, guard in found:
         most = guard.number("fallback", "stale_for") or 0.0
@@ -116,7 +116,7 @@ def _queued(context: Context, records: Records, fits: FitRecords) -> Iterator[Al
     hour = context.window(HOUR)
     put = over_time("avg", context.recorded(fits.queued), hour)
     done = context.recorded(records.attempts_by_outcome, one_of("outcome", ("success", "slow")))
-    taken = sum_by(over_time("avg", done, hour), *BY) | put * 0
+    taken = sum_by(over_time("avg", done, hour), *context.by) | put * 0
     more = (put - taken) * context.seconds(HOUR)
     for criticality, guard in samples(context, "fallback", lambda guard: "queued" in guard.modes):
         operation = guard.operations[0]

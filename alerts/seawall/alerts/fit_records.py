@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.model import Group, Recording
 from seawall.alerts.records import LONG_INTERVAL, Records
 from seawall.telemetry import catalog
@@ -44,29 +44,37 @@ class FitRecords:
         """1 where a replica's breaker was in such a state during the whole of the shortest window."""
         shown = self.context.scope.select(catalog.BREAKER_STATE, one_of("state", HELD))
         held = over_time("min", shown, self.records.short)
-        return Recording("job_dependency_state:seawall_breaker_held_state:max", max_by(held, *BY, "state"))
+        return Recording(
+            f"{self.context.level('state')}:seawall_breaker_held_state:max",
+            max_by(held, *self.context.by, "state"),
+        )
 
     @cached_property
     def window_calls(self) -> Recording:
         """The fullest window that any replica's breaker had."""
         shown = over_time("max", self.context.scope.select(catalog.BREAKER_WINDOW_CALLS), self.records.short)
-        return Recording("job_dependency:seawall_breaker_window_calls:max", max_by(shown, *BY))
+        return Recording(
+            f"{self.context.level()}:seawall_breaker_window_calls:max", max_by(shown, *self.context.by)
+        )
 
     @cached_property
     def false_opens(self) -> Recording:
         """Of the average replica: an outage that all of them notice is one opening each."""
         opened = rate(self.context.scope.select(catalog.BREAKER_FALSE_OPENS), self.records.short)
         return Recording(
-            f"job_dependency:seawall_breaker_false_opens:avg_rate{self.records.short}", avg_by(opened, *BY)
+            f"{self.context.level()}:seawall_breaker_false_opens:avg_rate{self.records.short}",
+            avg_by(opened, *self.context.by),
         )
 
     @cached_property
     def stale_age(self) -> Recording:
         """Mean age of the stale answers that were served, in seconds; nothing where none was."""
         select, short = self.context.scope, self.records.short
-        ages = sum_by(rate(select.sum(catalog.STALE_AGE), short), *BY)
-        answers = sum_by(rate(select.count(catalog.STALE_AGE), short), *BY)
-        return Recording(f"job_dependency:seawall_stale_age_seconds:mean{short}", ratio(ages, answers))
+        ages = sum_by(rate(select.sum(catalog.STALE_AGE), short), *self.context.by)
+        answers = sum_by(rate(select.count(catalog.STALE_AGE), short), *self.context.by)
+        return Recording(
+            f"{self.context.level()}:seawall_stale_age_seconds:mean{short}", ratio(ages, answers)
+        )
 
     @cached_property
     def stale_ratio(self) -> Recording:
@@ -74,8 +82,8 @@ class FitRecords:
         served = rate(self.context.scope.count(catalog.STALE_AGE), self.records.short)
         calls = self.context.recorded(self.records.calls)
         return Recording(
-            f"job_dependency:seawall_stale_answers:ratio_rate{self.records.short}",
-            ratio(sum_by(served, *BY), calls),
+            f"{self.context.level()}:seawall_stale_answers:ratio_rate{self.records.short}",
+            ratio(sum_by(served, *self.context.by), calls),
         )
 
     @cached_property
@@ -85,8 +93,8 @@ class FitRecords:
             catalog.DEGRADATIONS, equal("mode", "queued"), equal("outcome", "served")
         )
         return Recording(
-            f"job_dependency:seawall_queued:rate{self.records.short}",
-            sum_by(rate(put, self.records.short), *BY),
+            f"{self.context.level()}:seawall_queued:rate{self.records.short}",
+            sum_by(rate(put, self.records.short), *self.context.by),
         )
 
     def existed(self, recording: Recording, unscaled: float) -> Expr:

@@ -19,7 +19,9 @@ def dashboard_url(context: Context, alert: Alert) -> Text:
     base = context.options.dashboard_base_url.rstrip("/")
     board = "dependency" if "dependency" in alert.scenario.labels else "overview"
     base = f"{base}/d/{uid(context.document.service, board)}?"
+    cluster = context.options.cluster_label
     job: tuple[str | Label, ...] = ("var-job=", Label("job", in_url=True))
+    job += ("&var-cluster=", Label(cluster, in_url=True)) if cluster else ()
     if board == "dependency":
         return text(base, *job, "&var-dependency=", Label("dependency", in_url=True))
     return text(base, *job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.model import Alert, Runbook
 from seawall.alerts.records import LEAST_EVENTS, Records
 from seawall.alerts.scenes import GAUGE_MISHAPS, QUIET, calls, samples, scene
@@ -101,7 +101,7 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
 
 
 def _bulkhead(context: Context, records: Records) -> Iterator[Alert]:
-    each = (*BY, "instance")
+    each = (*context.by, "instance")
     for criticality, guard in samples(context, "bulkhead"):
         limit = guard.number("bulkhead", "limit") or 1.0
         inside = max_by(
@@ -110,7 +110,7 @@ def _bulkhead(context: Context, records: Records) -> Iterator[Alert]:
         places = context.scope.select(
             catalog.POLICY_SETTING, equal("policy", "bulkhead"), equal("setting", "limit")
         )
-        taken = max_by(inside / max_by(over_time("last", places, context.window()), *each), *BY)
+        taken = max_by(inside / max_by(over_time("last", places, context.window()), *each), *context.by)
         yield Alert(
             runbook=SATURATED,
             expr=context.of_criticality(taken.above(FULL), criticality),
@@ -204,11 +204,11 @@ def _fallback(context: Context, records: Records) -> Iterator[Alert]:
         failing = records.noticeable(records.fallback_failures_ratio, records.fallback_tries, FALLBACK_FAILED)
         failed = context.recorded(records.fallback_failures_ratio) * context.recorded(records.fallback_tries)
         # Of all calls, too: among the few failures of a healthy dependency are questions never asked before.
-        much = failed.joined("/", context.recorded(records.calls), on=BY).above(SHED)
+        much = failed.joined("/", context.recorded(records.calls), on=context.by).above(SHED)
         labels = {"operation": operation, "mode": mode}
         yield Alert(
             runbook=FALLBACK,
-            expr=context.of_criticality(failing.where(much, (*BY, "mode")), criticality),
+            expr=context.of_criticality(failing.where(much, (*context.by, "mode")), criticality),
             severity=QUIET[criticality],
             summary="A fallback fails.",
             description=text(

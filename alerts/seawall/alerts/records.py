@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.model import Group, Recording, recording
 from seawall.alerts.options import BASE_WINDOW
 from seawall.telemetry import catalog
@@ -44,11 +44,11 @@ class Records:
     def short(self) -> str:
         return self.context.window()
 
-    def _rate(self, level: str, metric: str, expr: Expr) -> Recording:
-        return Recording(f"{level}:{metric}:rate{self.short}", expr)
+    def _rate(self, metric: str, expr: Expr, *more: str) -> Recording:
+        return Recording(f"{self.context.level(*more)}:{metric}:rate{self.short}", expr)
 
-    def _ratio(self, level: str, metric: str, part: Expr, total: Expr) -> Recording:
-        return Recording(f"{level}:{metric}:ratio_rate{self.short}", ratio(part, total))
+    def _ratio(self, metric: str, part: Expr, total: Expr, *more: str) -> Recording:
+        return Recording(f"{self.context.level(*more)}:{metric}:ratio_rate{self.short}", ratio(part, total))
 
     def _raw(self, series: catalog.Series, *matchers: object) -> Expr:
         select = self.context.scope.select
@@ -62,17 +62,17 @@ class Records:
     def calls(self) -> Recording:
         """Calls that count: a cancelled call says nothing about the service."""
         made = self.context.recorded(self.calls_by_outcome, unequal("outcome", "cancelled"))
-        return self._rate("job_dependency", "seawall_calls", sum_by(made, *BY))
+        return self._rate("seawall_calls", sum_by(made, *self.context.by))
 
     @cached_property
     def failures(self) -> Recording:
         failed = self.context.recorded(self.calls_by_outcome, one_of("outcome", FAILED))
-        return self._rate("job_dependency", "seawall_failures", sum_by(failed, *BY))
+        return self._rate("seawall_failures", sum_by(failed, *self.context.by))
 
     @cached_property
     def degraded(self) -> Recording:
         served = self.context.recorded(self.calls_by_outcome, equal("outcome", "degraded"))
-        return self._rate("job_dependency", "seawall_degraded", sum_by(served, *BY))
+        return self._rate("seawall_degraded", sum_by(served, *self.context.by))
 
     @cached_property
     def attempts_by_outcome(self) -> Recording:
@@ -81,52 +81,50 @@ class Records:
     @cached_property
     def attempts(self) -> Recording:
         made = self.context.recorded(self.attempts_by_outcome, unequal("outcome", "cancelled"))
-        return self._rate("job_dependency", "seawall_attempts", sum_by(made, *BY))
+        return self._rate("seawall_attempts", sum_by(made, *self.context.by))
 
     @cached_property
     def slow_ratio(self) -> Recording:
-        slow = sum_by(self.context.recorded(self.attempts_by_outcome, equal("outcome", "slow")), *BY)
-        return self._ratio(
-            "job_dependency", "seawall_slow_attempts", slow, self.context.recorded(self.attempts)
+        slow = sum_by(
+            self.context.recorded(self.attempts_by_outcome, equal("outcome", "slow")), *self.context.by
         )
+        return self._ratio("seawall_slow_attempts", slow, self.context.recorded(self.attempts))
 
     @cached_property
     def retries(self) -> Recording:
-        return self._rate("job_dependency", "seawall_retries", sum_by(self._raw(catalog.RETRIES), *BY))
+        return self._rate("seawall_retries", sum_by(self._raw(catalog.RETRIES), *self.context.by))
 
     @cached_property
     def retries_per_call(self) -> Recording:
         recorded = self.context.recorded
-        return self._ratio("job_dependency", "seawall_retries", recorded(self.retries), recorded(self.calls))
+        return self._ratio("seawall_retries", recorded(self.retries), recorded(self.calls))
 
     @cached_property
     def budget_refusals_ratio(self) -> Recording:
-        refused = sum_by(self._raw(catalog.RETRY_CALLS, equal("result", "budget_exhausted")), *BY)
-        return self._ratio(
-            "job_dependency", "seawall_retry_budget_refusals", refused, self.context.recorded(self.calls)
+        refused = sum_by(
+            self._raw(catalog.RETRY_CALLS, equal("result", "budget_exhausted")), *self.context.by
         )
+        return self._ratio("seawall_retry_budget_refusals", refused, self.context.recorded(self.calls))
 
     @cached_property
     def timeouts_ratio(self) -> Recording:
-        timeouts = sum_by(self._raw(catalog.TIMEOUTS), *BY)
-        return self._ratio("job_dependency", "seawall_timeouts", timeouts, self.context.recorded(self.calls))
+        timeouts = sum_by(self._raw(catalog.TIMEOUTS), *self.context.by)
+        return self._ratio("seawall_timeouts", timeouts, self.context.recorded(self.calls))
 
     def rejections_ratio(self, policy: str) -> Recording:
-        shed = sum_by(self._raw(catalog.REJECTIONS, equal("policy", policy)), *BY)
-        return self._ratio(
-            "job_dependency", f"seawall_{policy}_rejections", shed, self.context.recorded(self.calls)
-        )
+        shed = sum_by(self._raw(catalog.REJECTIONS, equal("policy", policy)), *self.context.by)
+        return self._ratio(f"seawall_{policy}_rejections", shed, self.context.recorded(self.calls))
 
     @cached_property
     def fallback_failures_ratio(self) -> Recording:
-        failed = sum_by(self._raw(catalog.DEGRADATIONS, equal("outcome", "failed")), *BY, "mode")
+        failed = sum_by(self._raw(catalog.DEGRADATIONS, equal("outcome", "failed")), *self.context.by, "mode")
         tried = self.context.recorded(self.fallback_tries)
-        return self._ratio("job_dependency_mode", "seawall_fallback_failures", failed, tried)
+        return self._ratio("seawall_fallback_failures", failed, tried, "mode")
 
     @cached_property
     def fallback_tries(self) -> Recording:
-        tried = sum_by(self._raw(catalog.DEGRADATIONS), *BY, "mode")
-        return self._rate("job_dependency_mode", "seawall_degradations", tried)
+        tried = sum_by(self._raw(catalog.DEGRADATIONS), *self.context.by, "mode")
+        return self._rate("seawall_degradations", tried, "mode")
 
     def noticeable(self, part: Recording, whole: Recording, share: Expr | float) -> Expr:
         """More than a share of the whole, and not just one or two of few."""
@@ -146,7 +144,7 @@ class Records:
         part = self.failures if kind == "failures" else self.degraded
         length = self.context.window(unscaled)
         return Recording(
-            f"job_dependency:seawall_{kind}:ratio_rate{length}",
+            f"{self.context.level()}:seawall_{kind}:ratio_rate{length}",
             ratio(self.over(part, unscaled), self.over(self.calls, unscaled)),
         )
 

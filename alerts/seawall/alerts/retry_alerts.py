@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.model import Alert, Runbook
 from seawall.alerts.pressure_alerts import AT_LEAST
 from seawall.alerts.records import Records
@@ -164,6 +164,8 @@ def _storm(context: Context, records: Records) -> Expr:
         catalog.POLICY_SETTING, equal("policy", "retry_budget"), equal("setting", "floor_per_second")
     )
     calls_at_all = context.recorded(records.calls)
-    floor = sum_by(over_time("last", floors, context.window()), *BY) | (calls_at_all * 0 + constant(FLOOR))
+    floor = sum_by(over_time("last", floors, context.window()), *context.by) | (
+        calls_at_all * 0 + constant(FLOOR)
+    )
     much = context.recorded(records.retries_per_call).above(allowed * SHARE_OF_ALLOWED)
-    return much.where(context.recorded(records.retries).above(floor), BY)
+    return much.where(context.recorded(records.retries).above(floor), context.by)

@@ -64,7 +64,7 @@ def scene(
 
     ``coarse``: nothing is asked of the shortest window, so that samples may be further apart.
     """
-    own: dict[str, str] = {"job": context.job, **(labels or {})}
+    own: dict[str, str] = {**context.own, **(labels or {})}
     values: dict[tuple[str, str], float] = {}
     known: list[Signal] = []
     modes: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.document import GuardPolicy
 from seawall.alerts.model import Alert, Runbook
 from seawall.alerts.pressure_alerts import AT_LEAST, HOLD, SHED
@@ -105,7 +105,7 @@ def _busy(context: Context, records: Records, criticality: str, guard: GuardPoli
 def _abandoned(context: Context, criticality: str, guard: GuardPolicy) -> Alert:
     threads = guard.number("timeout", "threads") or 1.0
     shown = context.scope.select(catalog.TIMEOUT_ABANDONED)
-    lost = max_by(over_time("avg", shown, context.window()), *BY)
+    lost = max_by(over_time("avg", shown, context.window()), *context.by)
     return Alert(
         runbook=ABANDONED,
         expr=context.of_criticality((lost / context.setting("timeout", "threads")).above(HELD), criticality),

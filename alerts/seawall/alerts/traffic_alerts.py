@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.fit_records import ago, no_members
 from seawall.alerts.model import Alert, Mishap, Runbook, Scenario, Signal
 from seawall.alerts.options import BASE_WINDOW
@@ -65,9 +65,9 @@ NO_CALLS = Runbook(
 
 def alerts(context: Context, records: Records) -> Iterator[Alert]:
     each = context.recorded(records.calls, *no_members(context))
-    alive = sum_by(context.recorded(records.calls), "job").above(0)
+    alive = sum_by(context.recorded(records.calls), *context.service).above(0)
     for criticality, guard in samples(context, fits=lambda guard: not guard.family):
-        silent = _silent(context, each, BY).where(alive, ("job",))
+        silent = _silent(context, each, context.by).where(alive, context.service)
         yield Alert(
             runbook=SILENT,
             expr=context.of_criticality(silent, criticality),
@@ -123,7 +123,7 @@ def _silent(context: Context, calls: Expr, by: tuple[str, ...]) -> Expr:
 def _no_calls(context: Context, calls: Expr) -> Alert:
     return Alert(
         runbook=NO_CALLS,
-        expr=_silent(context, calls, ("job",)),
+        expr=_silent(context, calls, context.service),
         severity="critical" if "critical" in context.document.criticalities else "warning",
         summary="A service makes no calls at all, at a time when it makes many.",
         description=text(
@@ -152,7 +152,7 @@ def _no_calls(context: Context, calls: Expr) -> Alert:
 
 def _calls(context: Context, dependency: str, firing: float) -> Signal:
     labels = {
-        "job": context.job,
+        **context.own,
         "instance": "replica-1:9464",
         "dependency": dependency,
         "operation": "default",

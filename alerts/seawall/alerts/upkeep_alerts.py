@@ -8,7 +8,7 @@ from functools import reduce
 from math import ceil
 from operator import or_
 
-from seawall.alerts.context import BY, Context
+from seawall.alerts.context import Context
 from seawall.alerts.document import GuardPolicy
 from seawall.alerts.fit_records import FitRecords, no_members
 from seawall.alerts.model import Alert, Runbook
@@ -126,7 +126,9 @@ def _false_opens(context: Context, fits: FitRecords, criticality: str, guard: Gu
     enough = opened.above(FALSE_OPENS - 0.5)
     objective = context.setting("objectives", "success") | context.setting("objectives", "undegraded")
     open_for = context.setting("breaker", "open_for")
-    allowed = raw(f"(1 - ({(objective | (open_for * 0 + constant(PROMISE))).text})) * {number(length)}", BY)
+    allowed = raw(
+        f"(1 - ({(objective | (open_for * 0 + constant(PROMISE))).text})) * {number(length)}", context.by
+    )
     shut = (opened * open_for).above(allowed)
     seconds = guard.number("breaker", "open_for") or 1.0
     promised = guard.objectives.get("success", guard.objectives.get("undegraded", PROMISE))
@@ -154,7 +156,8 @@ def _false_opens(context: Context, fits: FitRecords, criticality: str, guard: Gu
     return Alert(
         runbook=FALSE,
         expr=context.of_criticality(
-            enough.where(shut, BY).where(fits.existed(fits.false_opens, SIX_HOURS), BY), criticality
+            enough.where(shut, context.by).where(fits.existed(fits.false_opens, SIX_HOURS), context.by),
+            criticality,
         ),
         severity=TICKET[criticality],
         summary="A circuit breaker opens although the dependency is well.",
@@ -182,12 +185,17 @@ def _never_decides(context: Context, fits: FitRecords, criticality: str, guard: 
         equal("policy", "breaker"),
         one_of("setting", ("minimum_calls", "consecutive_failures")),
     )
-    wanted = min_by(over_time("last", both, context.window()), *BY)
+    wanted = min_by(over_time("last", both, context.window()), *context.by)
     unseen = context.setting("breaker", "window_seconds").below(context.options.scrape_interval)
     # Not while it is switched off or held open by hand: then it counts nobody.
     held = context.recorded(fits.held_states, one_of("state", ("forced_open", "disabled")))
-    off = max_by(over_time("max", held, day), *BY).above(0)
-    dead = fullest.below(wanted).where(fullest.above(0), BY).unless(unseen, BY).unless(off, BY)
+    off = max_by(over_time("max", held, day), *context.by).above(0)
+    dead = (
+        fullest.below(wanted)
+        .where(fullest.above(0), context.by)
+        .unless(unseen, context.by)
+        .unless(off, context.by)
+    )
     least = min(
         value
         for name in ("minimum_calls", "consecutive_failures")
@@ -195,7 +203,9 @@ def _never_decides(context: Context, fits: FitRecords, criticality: str, guard: 
     )
     return Alert(
         runbook=DEAD,
-        expr=context.of_criticality(dead.where(fits.existed(fits.window_calls, DAY), BY), criticality),
+        expr=context.of_criticality(
+            dead.where(fits.existed(fits.window_calls, DAY), context.by), criticality
+        ),
         severity=TICKET[criticality],
         summary="A circuit breaker never has enough calls to decide on.",
         description=text(
@@ -260,5 +270,5 @@ def _shared(context: Context, records: Records, family: str) -> Expr:
     """Share of a family's calls that its member ``other`` serves."""
     shared = context.recorded(records.calls, equal("dependency", f"{family}/other"))
     pattern = quoted(f"{regex_literal(family)}/.*")
-    whole = sum_by(context.recorded(records.calls, Matcher("dependency", "=~", pattern)), "job")
-    return shared.joined("/", whole, on=("job",))
+    whole = sum_by(context.recorded(records.calls, Matcher("dependency", "=~", pattern)), *context.service)
+    return shared.joined("/", whole, on=context.service)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from seawall.alerts.absence import none_up
 from seawall.alerts.context import Context
 from seawall.alerts.model import Alert, Mishap, Runbook, Signal
 from seawall.alerts.scenes import scene
@@ -12,10 +13,7 @@ from seawall.alerts.text import Label, Text, Value, text
 from seawall.telemetry import catalog
 from seawall.telemetry.catalog import Series
 from seawall.telemetry.promql import (
-    TARGET_LABELS,
     Expr,
-    Scope,
-    absent,
     call,
     count_by,
     increase,
@@ -112,11 +110,13 @@ WATCHDOG = Runbook(
 
 
 def alerts(context: Context) -> Iterator[Alert]:
-    up = Scope(context.scope.matchers).select(UP)
+    up = context.scope.select(UP)
     yield Alert(
         runbook=DOWN,
         # Where none answers, one alert says so.
-        expr=max_by(up, *TARGET_LABELS).binary("==", 0).where(max_by(up, "job").above(0), ("job",)),
+        expr=max_by(up, *context.service, "instance")
+        .binary("==", 0)
+        .where(max_by(up, *context.service).above(0), context.service),
         severity="warning",
         summary="An exporter can't be scraped.",
         description=text(
@@ -135,8 +135,7 @@ def alerts(context: Context) -> Iterator[Alert]:
     )
     yield Alert(
         runbook=GONE,
-        # `absent` of a plain selector keeps the job as a label.
-        expr=replace(absent(up), labels=frozenset({"job"})) | max_by(up, "job").binary("==", 0),
+        expr=none_up(context, up),
         severity="critical",
         summary="No exporter of a service can be scraped.",
         description=text(
@@ -163,7 +162,7 @@ def alerts(context: Context) -> Iterator[Alert]:
         context,
         DROPPED,
         catalog.TELEMETRY_DROPPED,
-        sum_by(_within(context, lost), "job", "signal", "reason"),
+        sum_by(_within(context, lost), *context.service, "signal", "reason"),
         {"signal": "spans", "reason": "export_failed"},
         "A service's telemetry loses data.",
         text(
@@ -183,7 +182,7 @@ def alerts(context: Context) -> Iterator[Alert]:
         context,
         LISTENER,
         catalog.LISTENER_ERRORS,
-        sum_by(_within(context, raised), "job", "listener"),
+        sum_by(_within(context, raised), *context.service, "listener"),
         {"listener": "logs"},
         "A listener of a service's guards raises errors.",
         text(
@@ -205,7 +204,7 @@ _INSTANCE, _OTHER = "replica-1:9464", "replica-2:9464"
 
 
 def _target(context: Context, series: Series, quiet: float, firing: float, **labels: str) -> Signal:
-    own = {"job": context.job, "instance": _INSTANCE, **labels}
+    own = {**context.own, "instance": _INSTANCE, **labels}
     return Signal(series.name, own, "counter" if series.type == "counter" else "gauge", quiet, firing)
 
 
@@ -242,7 +241,7 @@ def _lost(
 
 def _drift(context: Context) -> Alert:
     known: Sequence[str] = sorted({guard.hash for guard in context.document.guards})
-    labels = ("job", "dependency", "policy_hash")
+    labels = (*context.by, "policy_hash")
     shown = context.scope.select(catalog.POLICY_INFO, none_of("policy_hash", known))
     name, strange = context.document.guards[0].name, "f" * 16
     while strange in known:
@@ -281,9 +280,9 @@ def _drift(context: Context) -> Alert:
 
 
 def _watchdog(context: Context) -> Alert:
-    up = Scope(context.scope.matchers).select(UP)
+    up = context.scope.select(UP)
     limit = FRESH_SCRAPES * context.options.scrape_interval
-    age = raw(f"time() - {max_by(call('timestamp', up), 'job')}", ("job",))
+    age = raw(f"time() - {max_by(call('timestamp', up), *context.service)}", context.service)
     return Alert(
         runbook=WATCHDOG,
         expr=age.below(limit),

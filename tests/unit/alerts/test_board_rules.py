@@ -52,8 +52,10 @@ def test_a_fleets_labels_are_kept(document: dict[str, Any]) -> None:
 def test_alerts_of_a_fleet_go_by_job_and_dependency(document: dict[str, Any]) -> None:
     rates = yaml.safe_load(build(document, FLEET)["prometheus/rules/rates.yml"])["groups"]
     found = {rule["record"]: rule["expr"] for group in rates for rule in group["rules"]}
-    calls = found["job_dependency:seawall_calls:rate5m"]
-    assert calls.startswith("sum by (job, dependency) (cluster_namespace_service_job_dependency_outcome:")
+    calls = found["cluster_job_dependency:seawall_calls:rate5m"]
+    assert calls.startswith(
+        "sum by (cluster, job, dependency) (cluster_namespace_service_job_dependency_outcome:"
+    )
 
 
 def test_without_breakers_there_are_no_rules_and_tests_of_them(document: dict[str, Any]) -> None:
