@@ -13,8 +13,8 @@ from typing import TypedDict
 import pytest
 from tests.campaigns.mutation_results import Mutant
 
-#: Seconds; a test that takes longer comes after all that don't.
-QUICK = 0.1
+#: The share of the tests that are quick, however busy the machine was that measured them; others come last.
+QUICK = 0.97
 #: A failure after so many tests that passed, or of one that is not quick, is asked for twice.
 SURE = 200
 #: How many tests that killed mutants of the same function, or the same module, come first.
@@ -32,15 +32,18 @@ class Order:
     def __init__(self, statistics: Statistics, items: Sequence[pytest.Item]) -> None:
         reached, took = statistics["tests_by_mangled_function_name"], statistics["duration_by_test"]
         reach = Counter(test for tests in reached.values() for test in tests)
-        known = sorted(items, key=lambda item: (max(QUICK, took.get(item.nodeid, 0.0)), reach[item.nodeid]))
         self.took = took
+        self._longest = sorted(took.values())[int(QUICK * (len(took) - 1))]
+        known = sorted(
+            items, key=lambda item: (max(self._longest, took.get(item.nodeid, 0.0)), reach[item.nodeid])
+        )
         self._items = {item.nodeid: item for item in known}
         self._place = {item.nodeid: place for place, item in enumerate(known)}
         self._reached = {function: {*tests} & {*self._items} for function, tests in reached.items()}
         self._killed_by: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=LAST))
 
     def quick(self, test: str) -> bool:
-        return self.took.get(test, 0.0) <= QUICK
+        return self.took.get(test, 0.0) <= self._longest
 
     def killed(self, mutant: Mutant, test: str) -> None:
         for neighbours in (mutant.function, mutant.module):

@@ -21,7 +21,7 @@ managers), defaults of settings and constants of modules alone. Examples of prop
 for every mutant; there is no seed.
 
 A time-out is a change that was noticed. It counts only if the mutant comes to an end a second time, with \
-no other beside it; so do crashes, failures of tests that take more than {slow:g} s, and failures after \
+no other beside it; so do crashes, failures of the slowest {slow:.0%} of the tests, and failures after \
 {sure} tests that passed: {again} in all. What is limited is processor time, and real time generously, so \
 that a busy machine ends nothing.
 """
@@ -66,7 +66,7 @@ def report(
             date=runs[0].began[:10],
             commit=runs[0].commit,
             mutmut=version("mutmut"),
-            slow=QUICK,
+            slow=1 - QUICK,
             sure=SURE,
             again=f"{sum(result.again for result in results.values()):,}",
         ),

@@ -105,6 +105,7 @@ def names(order: Order, mutant: Mutant) -> list[str]:
 
 def test_precise_tests_come_first_and_slow_ones_last() -> None:
     assert names(order(), FIRST) == ["precise", "wide", "slow"]
+    assert [order().quick(test) for test in ("precise", "slow")] == [True, False]
     assert names(order(), Mutant(f"{MODULE}.x_unknown__mutmut_1", "c")) == []
 
 
