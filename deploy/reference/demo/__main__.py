@@ -19,6 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
+from reference.demo.listing import listing
 from reference.demo.play import gather, play
 from reference.demo.ports import Ports, PortsTaken
 from reference.demo.processes import StartFailed
@@ -45,6 +46,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--stay", action="store_true", help="keep everything running until Ctrl-C")
     parser.add_argument("--port-base", type=int, metavar="N", help="use the ports from N on")
     parser.add_argument("--out", type=Path, metavar="DIR", help="make the run's folder in here")
+    parser.add_argument("--panels", type=Path, metavar="FILE", help="list there what every query returned")
     return parser.parse_args(words)
 
 
@@ -62,7 +64,7 @@ def main(words: list[str] | None = None) -> int:
     # Where nobody looks on, a log should not be cut to 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 132)
     try:
-        return asyncio.run(_until_stopped(_run(stand, console, stay=wanted.stay)))
+        return asyncio.run(_until_stopped(_run(stand, console, wanted)))
     except Stopped as stopped:
         console.print("stopped; ending what was started")
         return stopped.code
@@ -107,7 +109,7 @@ def _run_folder(out: Path | None) -> Path:
     return folder
 
 
-async def _run(stand: Stand, console: Console, *, stay: bool) -> int:
+async def _run(stand: Stand, console: Console, wanted: argparse.Namespace) -> int:
     began = time.time()
     console.print(f"this run keeps everything in {stand.folders.run}", soft_wrap=True, highlight=False)
     await stand.start()
@@ -130,8 +132,11 @@ async def _run(stand: Stand, console: Console, *, stay: bool) -> int:
     show_promises(console, promises)
     await watch.close()
     if stand.prometheus is not None:
+        if wanted.panels is not None:
+            text = listing(evidence, await stand.prometheus.version())
+            await asyncio.to_thread(wanted.panels.write_text, text, encoding="utf-8")
         await stand.prometheus.close()
-    if stay:
+    if wanted.stay:
         with contextlib.suppress(asyncio.CancelledError):
             await _stay(stand, console)
     return 1 if any(promise.kept is False for promise in promises) else 0

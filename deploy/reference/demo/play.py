@@ -11,10 +11,12 @@ import httpx
 from reference.demo.ports import HOST
 from reference.demo.promise import Evidence
 from reference.demo.promises_bank import is_breaker_alert
+from reference.demo.queries import Result, dashboard_queries, rule_queries, run
 from reference.demo.scenario import Phase, Played, Story
 from reference.demo.stand import Stand
 from reference.demo.view import View
 from reference.demo.watch import Watch
+from reference.guards import registry
 from reference.proxy import Toxics, switch
 from reference.settings import Settings
 
@@ -64,6 +66,7 @@ async def gather(stand: Stand, watch: Watch, story: Story) -> Evidence:
         await watch.look()
     async with httpx.AsyncClient() as client:
         page = (await client.get(f"http://{HOST}:{stand.ports.exporter}/metrics")).text
+    results = await _asked(stand, story)
     return Evidence(
         story=story,
         records=watch.records.values,
@@ -78,8 +81,19 @@ async def gather(stand: Stand, watch: Watch, story: Story) -> Evidence:
         request_timeout=Settings().request_timeout,
         prometheus=stand.prometheus,
         delivers=stand.delivers,
+        results=results,
         left_waiting=left,
     )
+
+
+async def _asked(stand: Stand, story: Story) -> list[Result]:
+    """What every query of the bundle returned of the scenario."""
+    server = stand.prometheus
+    if server is None:
+        return []
+    boards = dashboard_queries(stand.folders.bundle / "dashboards", [guard.name for guard in registry])
+    queries = [*boards, *await rule_queries(server)]
+    return [await run(server, query, story.began, story.ended) for query in queries]
 
 
 def _breaker_alerts(watch: Watch) -> bool:

@@ -42,6 +42,17 @@ class Prometheus:
         """A query over a range. Raises QueryFailed."""
         return _series(await self._get("/query_range", query=query, start=begin, end=end, step=step), end)
 
+    async def values(self, label: str, selector: str, begin: float, end: float) -> list[str]:
+        """A label's values on the series that a selector finds. Raises QueryFailed."""
+        asked = {"match[]": selector, "start": begin, "end": end}
+        found: list[str] = await self._get(f"/label/{label}/values", **asked)
+        return found
+
+    async def version(self) -> str:
+        """Of the server."""
+        found: str = (await self._get("/status/buildinfo"))["version"]
+        return found
+
     async def number(self, query: str, when: float) -> float:
         """The one value of a query; 0 when it has none. Raises QueryFailed."""
         found = await self.at(query, when)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reference.demo.prometheus import Prometheus
+from reference.demo.queries import Result
 from reference.demo.scenario import DEAD_BANK, HEALTHY, RECOVERY, SLOW_BANK, Played, Story
 from reference.demo.watch import Exemplar, Notification
 from reference.load import Record
@@ -42,6 +43,7 @@ class Evidence:
     request_timeout: float
     prometheus: Prometheus | None
     delivers: bool
+    results: Sequence[Result] = ()
     left_waiting: dict[str, int] = field(default_factory=dict)
 
     def during(self, name: str, *, after: float = 0.0) -> list[Record]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reference.demo.prometheus import Prometheus, QueryFailed
-from seawall.telemetry import catalog
 
 INTERVALS = {
     "__rate_interval": "4s",
@@ -20,64 +20,99 @@ INTERVALS = {
     "__range_s": "120",
 }
 """What Grafana fills in itself, for a range of two minutes and a scrape interval of one second."""
-UNTOUCHED = (
-    ("no listener fails", (catalog.LISTENER_ERRORS.name,)),
-    ("no breaker is in metrics_only", (catalog.BREAKER_WOULD_REJECT.name.removesuffix("_total"),)),
-    ("nothing drifts from the bundle", (catalog.POLICY_INFO.name, "policy_hash")),
-)
-"""What does not happen in the scenario, and the parts by which a query that looks for it is known."""
+RULES = "rules"
+"""Where the queries of rules stand, as those of panels stand on a board."""
 ALL = ".+"
 STEP = 2.0
+VALUES = re.compile(r"label_values\((.+), (\w+)\)")
+AUTO = "__auto"
+Place = tuple[str, str, str]
+"""Board, panel and part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """One query and where it stands: in each of the forms that a person's choices can give it.
 
+    `part`: its legend, or its letter where it has none. `label`: it asks for this label's values.
     `alert`: it is an alert's, and returns data only where that fires.
     """
 
-    where: str
+    board: str
+    panel: str
+    part: str
     texts: tuple[str, ...]
+    label: str = ""
     alert: bool = False
 
     @property
-    def expects_data(self) -> bool:
-        """Whether the scenario goes where it looks."""
-        looks_elsewhere = any(all(part in self.texts[0] for part in parts) for _, parts in UNTOUCHED)
-        return not self.alert and not looks_elsewhere
+    def place(self) -> Place:
+        return self.board, self.panel, self.part
+
+    @property
+    def where(self) -> str:
+        return ", ".join(part for part in self.place if part)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a query: how many series over the whole run, or Prometheus's refusal."""
+    """What became of a query: how many series over the whole run and at its end, or the refusal."""
 
     query: Query
     series: int
+    at_end: int = 0
     problem: str = ""
 
 
 def dashboard_queries(folder: Path, dependencies: Sequence[str]) -> list[Query]:
-    """Every target of every panel and every annotation, with variables filled in."""
+    """Every target of every panel, every annotation and every variable, with variables filled in."""
     found = []
     for path in sorted(folder.rglob("*.json")):
         dashboard = json.loads(path.read_text(encoding="utf-8"))
-        for panel in _panels(dashboard.get("panels", [])):
-            for target in panel.get("targets", []):
-                if target.get("expr"):
-                    where = f"{path.stem}, {panel.get('title', '')}"
-                    found.append(Query(where, forms(target["expr"], dashboard, dependencies)))
-        for annotation in dashboard.get("annotations", {}).get("list", []):
-            if annotation.get("expr"):
-                where = f"{path.stem}, annotation {annotation.get('name', '')}"
-                found.append(Query(where, forms(annotation["expr"], dashboard, dependencies)))
+        for place, text, label in _asked(dashboard):
+            found.append(Query(path.stem, *place, forms(text, dashboard, dependencies), label))
     return found
 
 
-def _panels(panels: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _asked(dashboard: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str, str]]:
+    """Panel and part, expression, and the label that it is about, if it is about one."""
+    panels = list(_panels(dashboard.get("panels", [])))
+    titles = Counter(panel.get("title", "") for _, panel in panels)
+    for row, panel in panels:
+        title = panel.get("title", "")
+        shown = title if titles[title] == 1 else f"{title} ({row})"
+        for target in panel.get("targets", []):
+            if target.get("expr"):
+                yield (shown, _part(panel, target)), target["expr"], ""
+    for note in dashboard.get("annotations", {}).get("list", []):
+        if note.get("expr"):
+            yield ("annotation", note.get("name", "")), note["expr"], ""
+    for variable in dashboard.get("templating", {}).get("list", []):
+        if found := VALUES.fullmatch(variable.get("definition") or ""):
+            yield ("variable", variable["label"]), found[1], found[2]
+
+
+def _part(panel: dict[str, Any], target: dict[str, Any]) -> str:
+    """A query's legend or column; its letter where it has none of its own."""
+    letter = str(target.get("refId", ""))
+    columns: dict[str, str] = {}
+    for step in panel.get("transformations", []):
+        columns |= step["options"].get("renameByName", {})
+    legends = [str(one.get("legendFormat") or AUTO) for one in panel["targets"]]
+    legend = str(target.get("legendFormat") or AUTO)
+    return (
+        legend if legends.count(legend) == 1 and legend != AUTO else columns.get(f"Value #{letter}", letter)
+    )
+
+
+def _panels(panels: list[dict[str, Any]], row: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Panels and the row that they are in."""
     for panel in panels:
-        yield panel
-        yield from _panels(panel.get("panels", []))
+        if panel.get("type") == "row":
+            row = panel["title"]
+        else:
+            yield row, panel
+        yield from _panels(panel.get("panels", []), row)
 
 
 def forms(expression: str, dashboard: dict[str, Any], dependencies: Sequence[str]) -> tuple[str, ...]:
@@ -110,17 +145,22 @@ def filled_in(expression: str, values: Mapping[str, str]) -> str:
 async def rule_queries(server: Prometheus) -> list[Query]:
     """Every rule that Prometheus has loaded. An alert returns data only where it fires."""
     return [
-        Query(f"rule {rule['name']}", (rule["query"],), rule["type"] == "alerting")
+        Query(RULES, rule["name"], "", (rule["query"],), alert=rule["type"] == "alerting")
         for rule in await server.rules()
     ]
 
 
 async def run(server: Prometheus, query: Query, begin: float, end: float) -> Result:
-    """Run all forms of a query over the whole of a run."""
-    series = 0
+    """Run all forms of a query over the whole of a run, and at its end."""
+    series = at_end = 0
     try:
         for text in query.texts:
-            series += len(await server.over(text, begin, end, STEP))
+            if query.label:
+                series += len(await server.values(query.label, text, begin, end))
+                at_end += len(await server.values(query.label, text, end - STEP, end))
+            else:
+                series += len(await server.over(text, begin, end, STEP))
+                at_end += len(await server.at(text, end))
     except QueryFailed as problem:
-        return Result(query, series, str(problem))
-    return Result(query, series)
+        return Result(query, series, at_end, str(problem))
+    return Result(query, series, at_end)

@@ -30,7 +30,7 @@ async def check(evidence: Evidence) -> list[Promise]:
         *promises_traffic.nothing_lost(evidence),
         promises_telemetry.followed(evidence),
         promises_telemetry.clean_page(evidence),
-        *await promises_telemetry.queries_work(evidence),
+        *promises_telemetry.queries_work(evidence),
     ]
 
 

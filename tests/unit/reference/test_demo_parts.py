@@ -85,19 +85,38 @@ def test_a_variable_that_nobody_declares_stays() -> None:
     assert forms("x{a=~'$b'}", {}, ["c"]) == ("x{a=~'$b'}",)
 
 
-def test_queries_of_nested_panels_and_annotations_are_found(tmp_path: Path) -> None:
-    inner = {"title": "in", "targets": [{"expr": "b"}, {"expr": ""}]}
+def test_all_that_a_dashboard_asks_for_is_found(tmp_path: Path) -> None:
+    twice = [{"expr": f"x{n}", "refId": letter, "legendFormat": "same"} for n, letter in enumerate("AB")]
+    renamed = {"options": {"renameByName": {"Value #B": "Second"}}}
+    inner = {"title": "t", "targets": [{"expr": "b", "refId": "A", "legendFormat": "__auto"}, {"expr": ""}]}
     dashboard = {
-        "panels": [{"title": "out", "targets": [{"expr": "a"}], "panels": [inner]}],
-        "annotations": {"list": [{"name": "n", "expr": "c"}]},
+        "panels": [
+            {"type": "row", "title": "Now", "panels": []},
+            {"title": "t", "targets": [{"expr": "a", "legendFormat": "{{x}}"}]},
+            {"type": "row", "title": "Later", "panels": [inner]},
+            {"title": "u", "targets": twice, "transformations": [renamed]},
+        ],
+        "annotations": {"list": [{"builtIn": 1, "name": "m"}, {"name": "n", "expr": "c"}]},
+        "templating": {
+            "list": [
+                {"name": "datasource", "type": "datasource", "label": "Data source"},
+                {"name": "job", "type": "query", "label": "Job", "definition": "label_values(up, job)"},
+                {"name": "x", "label": "X", "definition": 'label_values(up{job=~"$job"}, x)'},
+            ]
+        },
     }
     (tmp_path / "d.json").write_text(json.dumps(dashboard))
     found = dashboard_queries(tmp_path, [])
-    assert [(query.where, *query.texts) for query in found] == [
-        ("d, out", "a"),
-        ("d, in", "b"),
-        ("d, annotation n", "c"),
+    assert [(*query.place, *query.texts, query.label) for query in found] == [
+        ("d", "t (Now)", "{{x}}", "a", ""),
+        ("d", "t (Later)", "A", "b", ""),
+        ("d", "u", "A", "x0", ""),
+        ("d", "u", "Second", "x1", ""),
+        ("d", "annotation", "n", "c", ""),
+        ("d", "variable", "Job", "up", "job"),
+        ("d", "variable", "X", 'up{job=~".+"}', "x"),
     ]
+    assert found[0].where == "d, t (Now), {{x}}"
 
 
 @pytest.mark.parametrize(
