@@ -18,8 +18,9 @@ from seawall.dashboards import _grafana, boards, facts, kubernetes, provisioning
 from seawall.dashboards.facts import DocumentError
 from seawall.dashboards.kubernetes import KubernetesOptions
 from seawall.dashboards.links import uid
-from seawall.dashboards.options import Options, OptionsError
+from seawall.dashboards.options import Options
 from seawall.dashboards.palette import Palette
+from seawall.dashboards.problems import OptionsError
 
 __all__ = [
     "DocumentError",

@@ -17,6 +17,7 @@ from grafanalib._gen import DashboardEncoder
 from seawall.dashboards import fields, kinds
 from seawall.dashboards.options import Options
 from seawall.dashboards.panels import (
+    COLUMNS,
     Annotation,
     BarGauge,
     Board,
@@ -35,7 +36,6 @@ Json = dict[str, Any]
 SCHEMA_VERSION = 42
 # Of the panels' model: older ones make Grafana run migrations over what is right already.
 PLUGIN_VERSION = "11.6.0"
-COLUMNS = 24
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 CLASSES = {
     TimeSeries: g.TimeSeries,

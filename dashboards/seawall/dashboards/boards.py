@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from seawall.dashboards import degradation, dependency, effectiveness, exporter, fleet, overview, retries
 from seawall.dashboards.facts import Facts
-from seawall.dashboards.options import Options, OptionsError
+from seawall.dashboards.options import Options
 from seawall.dashboards.panels import Board, Panel, Row
+from seawall.dashboards.problems import OptionsError
 
 #: One function per board, by its name; None where the policies give it nothing to show. A new board is a
 #: module with ``board(facts, options)``, named here.
@@ -52,4 +53,13 @@ def _row(board: str, row: Row, options: Options) -> Row:
 
 
 def _changed(board: str, panel: Panel, options: Options) -> Panel:
-    return options.change(board, panel) if options.change else panel
+    if options.change is None:
+        return panel
+    try:
+        changed: object = options.change(board, panel)
+    except Exception as error:
+        why = f"change of {board}.{panel.key} failed: {type(error).__name__}: {error}"
+        raise OptionsError((why,)) from error
+    if not isinstance(changed, Panel):
+        raise OptionsError((f"change of {board}.{panel.key} gave {changed!r}; allowed: a Panel",))
+    return changed

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from seawall.dashboards.options import OptionsError
+from seawall.dashboards.problems import OptionsError
 
 #: Bytes that the data of a ConfigMap may have.
 LARGEST = 1024 * 1024

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
 
 from seawall.dashboards.palette import Palette
 from seawall.dashboards.panels import Panel, Row
+from seawall.dashboards.problems import OptionsError, wrong_items, wrong_type
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _PREFIX = re.compile(r"[a-zA-Z0-9_-]{1,16}")
 _INTERVAL = re.compile(r"[1-9][0-9]*(ms|s|m|h)")
-
 _WINDOW = re.compile(r"([1-9][0-9]*(ms|s|m|h))+")
-
-
-class OptionsError(ValueError):
-    """Options that can't be; ``problems`` has one line for each."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +58,14 @@ class Options:
     trace_datasource: str = ""
     trace_url: str = ""
     palette: Palette = field(default_factory=Palette)
-    drop: frozenset[str] = frozenset()
-    extra: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    drop: AbstractSet[str] = frozenset()
+    extra: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     change: Callable[[str, Panel], Panel] | None = None
 
     def __post_init__(self) -> None:
         """Raise `OptionsError` that names everything that is wrong."""
+        if wrong := self._of_another_type():
+            raise OptionsError(tuple(wrong))
         labels = {
             "job_label": self.job_label,
             "instance_label": self.instance_label,
@@ -94,6 +89,24 @@ class Options:
             wrong.append("folder is empty")
         if wrong:
             raise OptionsError(tuple(wrong))
+
+    def _of_another_type(self) -> list[str]:
+        wrong = []
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if isinstance(setting.default, bool):
+                wrong += wrong_type(setting.name, value, bool, "True or False")
+            elif isinstance(setting.default, str):
+                wrong += wrong_type(setting.name, value, str, "a str")
+        wrong += wrong_items("tags", self.tags, str, "str")
+        wrong += wrong_type("palette", self.palette, Palette, "a Palette")
+        wrong += wrong_type("drop", self.drop, AbstractSet, "a set of board.key, such as overview.calls")
+        wrong += wrong_type("extra", self.extra, Mapping, "a mapping of boards to tuples of Row")
+        for name, rows in self.extra.items() if isinstance(self.extra, Mapping) else ():
+            wrong += wrong_items(f"extra[{name!r}]", rows, Row, "Row")
+        if self.change is not None and not callable(self.change):
+            wrong.append(f"change is {self.change!r}; allowed: a function of a board's name and a Panel")
+        return wrong
 
     @property
     def process_labels(self) -> tuple[str, ...]:

@@ -5,8 +5,10 @@ The label values that they belong to are the ledger's; a test holds the two toge
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 
+from seawall.dashboards.problems import OptionsError
 from seawall.telemetry.recorded import FAILED, REJECTING
 from seawall.telemetry.recorded import STATE_CODES as STATE_CODES
 
@@ -24,6 +26,7 @@ CALL_OUTCOMES = ("success", "degraded", "failure", "timeout", "rejected", "cance
 FAILED_OUTCOMES = FAILED
 ATTEMPT_OUTCOMES = ("success", "slow", "failure", "timeout", "ignored", "cancelled")
 CRITICALITIES = ("critical", "default", "sheddable")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,16 @@ class Palette:
     slow: str = "#F0E442"
     neutral: str = "#8E8E8E"
     notice: str = "#56B4E9"
+
+    def __post_init__(self) -> None:
+        """Raise `OptionsError` that names every colour that is none."""
+        colours = ((meaning.name, getattr(self, meaning.name)) for meaning in fields(self))
+        if wrong := tuple(
+            f"Palette.{name} is {colour!r}; allowed: a colour such as #009E73"
+            for name, colour in colours
+            if not isinstance(colour, str) or not _COLOUR.fullmatch(colour)
+        ):
+            raise OptionsError(wrong)
 
     @property
     def states(self) -> dict[str, str]:

@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from seawall.dashboards.problems import OptionsError, wrong_items, wrong_type
 from seawall.telemetry.promql import Expr
 
 #: (from this value on, colour); the first has None: below everything.
 Steps = tuple[tuple[float | None, str], ...]
+#: Of a board's grid.
+COLUMNS = 24
+_KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,10 @@ class Query:
     limit: str = ""
     colour: str = ""
     least_step: str = ""
+
+    def __post_init__(self) -> None:
+        if wrong := wrong_type("Query.expr", self.expr, Expr, "an Expr, such as raw('up')"):
+            raise OptionsError(tuple(wrong))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,37 @@ class Panel:
     links: tuple[Link, ...] = ()
     no_value: str = ""
 
+    def __post_init__(self) -> None:
+        """Raise `OptionsError` that names everything that Grafana would not take, or show as nothing."""
+        wrong = []
+        if not isinstance(self.key, str) or not _KEY.fullmatch(self.key):
+            wrong.append(f"key is {self.key!r}; allowed: small letters, digits and -")
+        for name in ("title", "description"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip():
+                wrong.append(f"{name} is {value!r}; allowed: some text")
+        wrong += wrong_items("queries", self.queries, Query, "Query")
+        for name, most in (("width", COLUMNS), ("height", 100)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+                wrong.append(f"{name} is {value!r}; allowed: 1 to {most}")
+        wrong += _steps(self.steps)
+        if wrong:
+            kind = type(self).__name__
+            raise OptionsError(tuple(f"{kind} {self.key!r}: {problem}" for problem in wrong))
+
+
+def _steps(steps: object) -> list[str]:
+    """Thresholds begin with None and rise."""
+    pairs = isinstance(steps, tuple | list) and all(
+        isinstance(one, tuple) and len(one) == 2 and isinstance(one[1], str) for one in steps
+    )
+    froms = [one[0] for one in steps] if pairs else []  # type: ignore[attr-defined]
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in froms[1:])
+    if pairs and froms[:1] in ([], [None]) and numbers and froms[1:] == sorted(froms[1:]):
+        return []
+    return [f"steps is {steps!r}; allowed: (None, colour), then (from, colour) with rising numbers"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeSeries(Panel):
@@ -99,7 +139,7 @@ class Stat(Panel):
 class StateTimeline(Panel):
     """A bar of states per series."""
 
-    width: int = 24
+    width: int = COLUMNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +193,7 @@ class Row:
 
 def side_by_side(*panels: Panel) -> tuple[Panel, ...]:
     """The same panels, sharing one line evenly."""
-    return tuple(replace(panel, width=24 // len(panels)) for panel in panels)
+    return tuple(replace(panel, width=COLUMNS // len(panels)) for panel in panels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

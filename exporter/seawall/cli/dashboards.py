@@ -7,13 +7,18 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seawall.cli import boards as options
 from seawall.cli.loading import load_document
 from seawall.cli.problem import CliError
+from seawall.resilience import ConfigurationError
 
 if TYPE_CHECKING:
+    from seawall import alerts
     from seawall.dashboards.importing import Board
 
-EXTRA = ("grafanalib", "httpx", "yaml")
+EXTRA = ("grafanalib", "httpx", "jinja2", "yaml")
+#: Of what is parsed under another name.
+FLAGS = {"recorded": "--without-rules"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="module:registry, the URL of a running exporter, or a policy document (.json)",
     )
-    source.add_argument("--dir", dest="folder_of_files", type=Path, metavar="DIR", help="dashboards in files")
+    source.add_argument(
+        "--dir", dest="folder_of_files", type=Path, metavar="DIR", help="dashboards in files, as they are"
+    )
     found.add_argument(
-        "--folder", default="Resilience", metavar="TITLE", help="made if there is none (default: Resilience)"
+        "--folder", metavar="TITLE", help="made if there is none (default: that of --boards, or Resilience)"
     )
     found.add_argument("--folder-uid", default="", metavar="UID", help="a folder that exists, instead")
     found.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
@@ -56,10 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     found.add_argument(
         "--timeout", type=float, default=10.0, metavar="S", help="seconds for each wait (default: 10)"
     )
+    options.add_arguments(found)
 
 
 def run(arguments: argparse.Namespace) -> int:
     try:
+        from seawall import alerts
         from seawall.dashboards import importing
     except ModuleNotFoundError as error:
         if error.name in EXTRA:
@@ -68,17 +77,17 @@ def run(arguments: argparse.Namespace) -> int:
             ) from None
         raise
     try:
+        boards, folder = _boards(arguments, alerts.Options)
         target = importing.Target(
             url=arguments.url,
             token=importing.read_token(arguments.token_file),
-            folder=arguments.folder,
+            folder=folder if arguments.folder is None else arguments.folder,
             folder_uid=arguments.folder_uid,
             api=arguments.api,
             namespace=arguments.namespace,
             ca_file=arguments.ca_file,
             timeout=arguments.timeout,
         )
-        boards = _boards(arguments)
         with importing.connect(target) as api:
             made = importing.plan(api, boards, target)
             would = "would be " if arguments.dry_run else ""
@@ -97,15 +106,25 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _boards(arguments: argparse.Namespace) -> tuple[Board, ...]:
+def _boards(arguments: argparse.Namespace, rules: type[alerts.Options]) -> tuple[tuple[Board, ...], str]:
+    """What to bring, and the folder that it belongs to unless another is named."""
     from seawall import dashboards
     from seawall.dashboards import importing
 
+    given = options.given(arguments)
     if arguments.folder_of_files is not None:
-        return importing.read_folder(arguments.folder_of_files)
+        if made := [name for name in options.ASKED if name in given]:
+            flags = ", ".join(FLAGS.get(name, f"--{name.replace('_', '-')}") for name in made)
+            raise CliError(f"--dir takes dashboards as they are; allowed: {flags} with --from")
+        return importing.read_folder(arguments.folder_of_files), dashboards.Options().folder
+    base = options.own(arguments)
     document = load_document(arguments.source)
     try:
-        return importing.parse(dashboards.build(document))
+        pace = {name: given[name] for name in ("scrape_interval", "time_factor") if name in given}
+        chosen = options.options(base, given, rules(**options.of_rules(base) | pace))
+        return importing.parse(dashboards.build(document, chosen)), chosen.folder
+    except (ConfigurationError, dashboards.OptionsError) as error:
+        raise CliError.listing(f"can't generate from {arguments.source}", error.problems) from None
     except dashboards.DocumentError as error:
         raise CliError(f"can't generate from {arguments.source}: {error}") from None
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from seawall.cli import bundle, generate_kubernetes
+from seawall.cli import boards, bundle, generate_kubernetes
 from seawall.cli.loading import load_document
 from seawall.cli.problem import CliError, reason
 from seawall.resilience import ConfigurationError
@@ -77,34 +77,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SERVER=VERSION,...",
         help="versions to write for (default: prometheus=2.42,alertmanager=0.25, which newer ones take too)",
     )
-    labels = parser.add_argument_group("labels of the targets, in a fleet")
-    for name, text in (
-        ("cluster", "that names the cluster; a variable of its own on every board"),
-        ("namespace", "that names the namespace; a variable of its own on every board"),
-        ("job", "that names the service, where boards shall go by another than job"),
-        ("instance", "that names the replica, where boards shall go by another than instance"),
-    ):
-        labels.add_argument(f"--{name}-label", metavar="LABEL", help=text)
-    labels.add_argument(
-        "--without-rules",
-        dest="recorded",
-        action="store_false",
-        default=None,
-        help="Prometheus does not load this bundle's rules: boards over all replicas ask for raw series",
-    )
     generate_kubernetes.add_arguments(parser)
-    pace = parser.add_argument_group("pace, in seconds")
+    boards.add_arguments(parser)
+    pace = parser.add_argument_group("pace of rules and notifications, in seconds")
     for name, text in (
-        ("scrape-interval", "default 15"),
         ("evaluation-interval", "default 15"),
         ("group-wait", "before the first notification of a group"),
         ("group-interval", "between notifications of a group"),
         ("repeat-interval", "before a notification is repeated"),
     ):
         pace.add_argument(f"--{name}", type=float, metavar="S", help=text)
-    pace.add_argument(
-        "--time-factor", type=float, metavar="F", help="multiplies windows and waits of rules; default 1"
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -138,19 +120,10 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
                 f"generating needs {error.name}, which is not installed: pip install 'seawall[generate]'"
             ) from None
         raise
-    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    base, given = boards.own(arguments), boards.given(arguments)
     try:
-        rules = _rules(arguments, given)
-        boards = dashboards.Options(
-            **_chosen(
-                dashboards.Options,
-                {
-                    **given,
-                    "scrape_interval": f"{round(rules.scrape_interval * 1000)}ms",
-                    "rate_window": rules.rate_window,
-                },
-            )
-        )
+        rules = _rules(arguments, boards.of_rules(base) | given)
+        options = boards.options(base, given, rules)
         files = alerts.build(document, rules) if arguments.only != "dashboards" else {}
         if files and arguments.kubernetes:
             operated = alerts.KubernetesOptions(**generate_kubernetes.of_alerts(arguments))
@@ -158,15 +131,15 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
             files |= {f"kubernetes/{name}": text for name, text in resources.items()}
         if arguments.only == "alerts":
             return dict(sorted(files.items()))
-        made = dashboards.build(document, boards)
+        made = dashboards.build(document, options)
         files |= {f"dashboards/{name}": text for name, text in made.items()}
         files |= {
             f"grafana/provisioning/{name}": text
-            for name, text in dashboards.build_provisioning(boards).items()
+            for name, text in dashboards.build_provisioning(options).items()
         }
         if arguments.kubernetes:
             cluster = dashboards.KubernetesOptions(
-                folder=boards.folder, **generate_kubernetes.of_dashboards(arguments)
+                folder=options.folder, **generate_kubernetes.of_dashboards(arguments)
             )
             resources = dashboards.build_kubernetes(made, cluster)
             files |= {f"kubernetes/{name}": text for name, text in resources.items()}

@@ -9,16 +9,17 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from seawall.cli.problem import CliError, reason
 from seawall.cli.settings_help import place, unknown_setting
-from seawall.resilience import ConfigurationError, Registry
+from seawall.resilience import Registry
 
 POLICIES_PATH = "/api/policies"
 #: Bytes of a policy document at most. A thousand guards are about two million.
 MOST = 64 * 1024 * 1024
 TIMEOUT = 10.0
+Named = TypeVar("Named")
 
 
 def load_document(source: str) -> dict[str, Any]:
@@ -39,20 +40,23 @@ def names_a_module(source: str) -> bool:
 
 
 def load_registry(source: str) -> Registry:
-    """The registry that ``module:attribute`` names; the current folder is on the path."""
+    """The registry that ``module:attribute`` names."""
+    return load_named(source, Registry, "seawall Registry", " a .json file, or the URL of an exporter")
+
+
+def load_named(source: str, kind: type[Named], what: str, others: str = "") -> Named:
+    """What ``module:attribute`` names, of one kind; the current folder is on the path."""
     module_name, colon, attribute = source.partition(":")
     if not colon or not attribute or not all(part.isidentifier() for part in module_name.split(".")):
-        raise CliError(
-            f"can't load {source!r}; allowed: module:attribute, a .json file, or the URL of an exporter"
-        )
+        raise CliError(f"can't load {source!r}; allowed: module:attribute{',' * bool(others)}{others}")
     found: object = _module(module_name)
     for part in attribute.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
             raise CliError(f"module {module_name} has no attribute {attribute!r}") from None
-    if not isinstance(found, Registry):
-        raise CliError(f"{source} is a {type(found).__name__}; allowed: a seawall Registry")
+    if not isinstance(found, kind):
+        raise CliError(f"{source} is a {type(found).__name__}; allowed: a {what}")
     return found
 
 
@@ -61,9 +65,10 @@ def _module(name: str) -> object:
         sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
-    except ConfigurationError as error:
-        raise CliError.listing(f"settings in module {name} can't be{place(error)}", error.problems) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module of the user's raises
+        # Of policies, or of dashboards, which are not loaded here.
+        if isinstance(problems := getattr(error, "problems", None), tuple | list):
+            raise CliError.listing(f"settings in module {name} can't be{place(error)}", problems) from None
         if (unknown := unknown_setting(error)) is not None:
             raise CliError(f"settings in module {name} can't be{place(error)}: {unknown}") from None
         text = str(error).partition("\n")[0]

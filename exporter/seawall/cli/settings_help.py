@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import sys
 import traceback
 from pathlib import Path
 
 import seawall.resilience
 
+#: Where settings are, of those that are loaded.
+PLACES = ("seawall.resilience", "seawall.dashboards", "seawall.dashboards.panels")
 _UNKNOWN = re.compile(r"^(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 _OURS = Path(seawall.resilience.__file__).parents[1]
 
@@ -20,10 +23,12 @@ def unknown_setting(error: BaseException) -> str | None:
     if found is None:
         return None
     owner, name = found.groups()
-    policy = getattr(seawall.resilience, owner, None)
+    places = [module for name in PLACES if (module := sys.modules.get(name)) is not None]
+    policy = next((getattr(module, owner) for module in places if hasattr(module, owner)), None)
     if policy is None:
         return None
-    allowed = [p for p in inspect.signature(policy).parameters if p not in ("self", "name", "registry")]
+    taken = ("self", "name", "registry") if policy is seawall.resilience.Guard else ("self",)
+    allowed = [p for p in inspect.signature(policy).parameters if p not in taken]
     close = difflib.get_close_matches(name, allowed, n=1)
     meant = f", did you mean {close[0]}?" if close else ";"
     return f"{owner} has no setting {name}{meant} allowed: {', '.join(allowed)}"

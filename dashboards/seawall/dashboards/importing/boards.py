@@ -67,6 +67,8 @@ def _board(text: str) -> Board:
         raise ValueError("is no JSON") from None
     if not isinstance(content, dict) or not isinstance(content.get("panels"), list):
         raise ValueError("is no dashboard: it has no list of panels")
+    if content.get("__inputs"):
+        raise ValueError("was exported for sharing (__inputs): its data sources would not be found")
     uid, title = content.get("uid"), content.get("title")
     if not isinstance(uid, str) or not _UID.fullmatch(uid):
         raise ValueError("has no uid of 1 to 40 letters, digits, - and _")
