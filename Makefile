@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers newer newer-if-possible servers-demo demo test lint format types unit coverage bench campaign campaign-alerts campaign-connections campaign-fleet campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
+.PHONY: help env servers newer newer-if-possible servers-demo demo test lint format types unit coverage bench campaign campaign-alerts campaign-boards campaign-connections campaign-fleet campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +86,9 @@ campaign-alerts: env servers  ## Outages, restarts, deployments on real servers:
 
 campaign-connections: env  ## A scrape beside a thousand clients that are silent, slow or guess passwords
 	$(PY) tests/campaigns/connections.py $(ARGS)
+
+campaign-boards: env servers-demo  ## What every query of every panel returns of the demo, listed
+	@PYTHONPATH=deploy $(PY) -m reference.demo --panels docs/reference/campaigns/boards.md $(ARGS)
 
 campaign-fleet: env servers  ## Every panel on a Prometheus that holds 300 replicas: Overview and Fleet within 1 s
 	$(PY) tests/campaigns/fleet.py $(ARGS)
