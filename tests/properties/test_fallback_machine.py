@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -162,6 +163,12 @@ class FallbackMachine(RetryMachine):
     @rule(plan=plain("lost"))
     def lost(self, plan: Asked) -> None:
         self.follow(plan)
+
+    @rule(plan=plain("answer"), seconds=st.sampled_from([STALE_FOR, STALE_FOR + 0.125]), again=plain("lost"))
+    def same_later(self, plan: Asked, seconds: float, again: Asked) -> None:
+        self.follow(plan)
+        self.clock.advance(seconds)
+        self.follow(replace(again, how=plan.how, subject=plan.subject, function=plan.function))
 
     def ask(self, plan: Asked) -> Any:  # type: ignore[override]
         args, kwargs = plan.arguments
