@@ -9,7 +9,7 @@ PY := .venv/bin/python
 ARGS ?=
 DEMO_ARGS ?= $(ARGS)
 
-.PHONY: help env servers newer newer-if-possible servers-demo demo test lint format types unit coverage bench campaign campaign-alerts campaign-boards campaign-connections campaign-fleet campaign-kill campaign-cluster campaign-outage mutation generate check-generated clean
+.PHONY: help env servers newer newer-if-possible servers-demo demo test lint format types unit coverage bench campaign campaign-alerts campaign-boards campaign-connections campaign-fleet campaign-kill campaign-cluster campaign-outage campaign-rules mutation generate check-generated clean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -101,6 +101,9 @@ campaign-cluster: env  ## Two Alertmanagers, one killed and started again: every
 
 campaign-outage: env  ## What calls and shutdowns pay while the collector is refused, silent, slow or says 503
 	$(PY) tests/campaigns/telemetry_outage.py $(ARGS)
+
+campaign-rules: env servers  ## What the rules cost a Prometheus as guards and replicas grow
+	$(PY) tests/campaigns/rules.py $(ARGS)
 
 mutation: .venv/.mutation  ## Mutants of the core: what no test would notice (ARGS='backoff --survivors' runs fewer)
 	$(PY) tests/campaigns/mutation.py $(ARGS)

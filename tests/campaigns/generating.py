@@ -36,11 +36,11 @@ class Generated:
     files: Mapping[str, bytes]
 
 
-def document(guards: int = GUARDS) -> dict[str, Any]:
+def registry(guards: int = GUARDS) -> Registry:
     """Guards with every policy that boards and rules look at; every tenth has another."""
-    registry = Registry(service="thousand")
+    made = Registry(service="thousand")
     for number in range(guards):
-        registry.guard(
+        made.guard(
             f"dependency-{number:03}",
             criticality=CRITICALITIES[number % 3],  # type: ignore[arg-type]  # one of them
             operations=("read", "write"),
@@ -52,7 +52,11 @@ def document(guards: int = GUARDS) -> dict[str, Any]:
             fallback=Fallback(default=None),
             objectives=Objectives(success=0.999, undegraded=0.99),
         )
-    return registry.describe()
+    return made
+
+
+def document(guards: int = GUARDS) -> dict[str, Any]:
+    return registry(guards).describe()
 
 
 def generate(folder: Path, policies: Mapping[str, Any], seed: int) -> Generated:
