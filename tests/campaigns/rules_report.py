@@ -54,9 +54,10 @@ class Rung:
     @property
     def line(self) -> str:
         per = self.load * 1e9 / self.series
+        most = f"{self.busiest}: {self.share(self.busiest):.2%}"
         return (
             f"| {self.guards} x {self.replicas} | {self.series:,.0f} | {self.memory / 1e9:.2f}"
-            f" | {self.load:.4f} | {per:.1f} | {self.busiest}: {self.share(self.busiest):.2%} | {self.missed:.0f} |"
+            f" | {self.load:.4f} | {per:.1f} | {most} | {self.missed:.0f} |"
         )
 
 
