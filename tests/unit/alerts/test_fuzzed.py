@@ -15,7 +15,7 @@ from tests.unit.fuzzed_names import NAMES, TEXTS, allowed
 from seawall.alerts import KubernetesOptions, Options, build, build_kubernetes
 from seawall.resilience import ConfigurationError
 
-# On a busy machine; a few seconds on an idle one.
+# Bundles are built many times: a busy machine needs longer than the usual limit.
 pytestmark = pytest.mark.timeout(600)
 LOAD = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 HARMLESS = Names("servicename", "dependencyname")
