@@ -12,7 +12,7 @@ from tests.integration.grafana_server import TOKEN, running
 from tests.integration.grafana_stand_in import EVERYTHING, Grafana
 
 from seawall.cli.main import main
-from seawall.dashboards import uid
+from seawall.dashboards import Options, uid
 from seawall.dashboards.importing.plan import folder_uid
 
 MODULE = """
@@ -34,7 +34,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry = Registry(service="shop")
     registry.guard("bank", breaker=Breaker())
     folder = tmp_path_factory.mktemp("dashboards")
-    for name, text in build(registry.describe()).items():
+    # As `seawall generate` writes an interval: what --from makes is what it has written.
+    for name, text in build(registry.describe(), Options(scrape_interval="15000ms")).items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
 
