@@ -148,7 +148,7 @@ def _begin(mutant: str, folder: str, output: Path) -> None:
         (1, output, os.O_WRONLY),
         (2, output, os.O_WRONLY),
     ):
-        file = os.open(path, flags | os.O_APPEND | os.O_CREAT)
+        file = os.open(path, flags | os.O_APPEND | os.O_CREAT, 0o644)
         os.dup2(file, number)
         os.close(file)
     os.environ["PYTEST_DEBUG_TEMPROOT"] = os.environ["TMPDIR"] = tempfile.tempdir = folder
