@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ UNCHANGED = stage.STAGE / "unchanged.log"
 
 
 def main() -> int:
+    # Who is told to end takes the tests along: it is an exception here.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     arguments = parse()
     if not arguments.report:
         run(arguments)
