@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -29,6 +30,8 @@ from reference.demo.stand import ALERTMANAGER, PROMETHEUS
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "docs/reference/campaigns/alerts.md"
+#: How often a scenario is repeated in which something was wrong and the machine stood still.
+AGAIN = 2
 
 
 async def run(scenarios: Sequence[Scenario], seed: int, at_once: int, folder: Path) -> list[Verdict]:
@@ -36,10 +39,16 @@ async def run(scenarios: Sequence[Scenario], seed: int, at_once: int, folder: Pa
     places, starting = asyncio.Semaphore(at_once), asyncio.Lock()
 
     async def one(scenario: Scenario) -> Verdict:
-        async with places:
-            verdict = await play(scenario, seed, folder / scenario.name, starting)
-        print(said(verdict), flush=True)
-        return verdict
+        former: list[Verdict] = []
+        while True:
+            async with places:
+                verdict = await play(scenario, seed, folder / f"{scenario.name}-{len(former)}", starting)
+            verdict.former = list(former)
+            print(said(verdict), flush=True)
+            # What a machine that stands still does to a service is no matter of the rules.
+            if verdict.clean or not verdict.stalled or len(former) == AGAIN:
+                return verdict
+            former.append(verdict)
 
     longest = sorted(scenarios, key=lambda s: -s.minutes)
     verdicts = await asyncio.gather(*map(one, longest))
@@ -50,10 +59,8 @@ def said(verdict: Verdict) -> str:
     """A line, and one for each thing that is wrong."""
     scenario = verdict.scenario
     head = f"{scenario.name}: {len(verdict.hits)} of {len(scenario.must)}, {len(verdict.false_alarms)} false"
-    wrong = [f"  missed {must.told}" for must in verdict.misses]
-    wrong += [f"  false alarm: {told}, {how}" for told, how in verdict.false_alarms]
-    wrong += [f"  broken: {what}" for what in verdict.broken]
-    return "\n".join([head, *wrong])
+    stall = f", stalled for {verdict.stalled:.2f} s" if verdict.stalled else ""
+    return "\n".join([head + stall, *(f"  {what}" for what in verdict.wrong)])
 
 
 def main() -> int:
@@ -87,6 +94,7 @@ def main() -> int:
                 Run(
                     command=f"make campaign-alerts ARGS='--seed {arguments.seed} --write'",
                     at_once=arguments.at_once,
+                    niceness=os.nice(0),
                     seconds=seconds,
                     versions=versions,
                 ),

@@ -20,14 +20,17 @@ from typing import Any, TextIO
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.campaigns.told.guards import TooMany, Unknown, registry_of
 from tests.campaigns.told.model import Scenario, Served, Trouble
-from tests.campaigns.told.pace import FACTOR, real
+from tests.campaigns.told.pace import FACTOR, SCRAPE, real
 from tests.campaigns.told.scenarios import SCENARIOS
+from tests.campaigns.told.verdict import STALLED
 
 from seawall.exporter import ExporterServer, ExporterSettings, ServerError, create_app
 from seawall.resilience import Family, Guard, Registry, ResilienceError
 from seawall.resilience.events import Event, Transition
 from seawall.telemetry.service import Service
 
+#: Seconds without a turn that are worth a note: half of the time between two scrapes.
+STALL = real(SCRAPE) / 2
 #: What the callers of this service live with: they are the load, and do not mind.
 EXPECTED = (OSError, TimeoutError, TooMany, Unknown, ResilienceError)
 
@@ -117,6 +120,14 @@ class Replica:
             raise failed
         return "answer"
 
+    async def watch(self) -> None:
+        """Notes when the machine has not let this process run, and for how long."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(STALL / 5)
+            if (late := time.monotonic() - before - STALL / 5) > STALL:
+                self.note(STALLED, f"{late:.2f}")
+
     async def call(self, served: Served, guard: Guard) -> None:
         with contextlib.suppress(*EXPECTED):
             if served.threads:
@@ -201,6 +212,7 @@ async def run(arguments: argparse.Namespace, log: TextIO) -> None:
     server = await listen(app, arguments.port)
     replica.note("listening", "")
     loads = [asyncio.create_task(replica.load(each, members[each.name])) for each in served]
+    loads.append(asyncio.create_task(replica.watch()))
     stopped = asyncio.create_task(done.wait())
     ended, _ = await asyncio.wait([stopped, *loads], return_when=asyncio.FIRST_COMPLETED)
     for task in ended - {stopped}:

@@ -17,6 +17,7 @@ class Run:
 
     command: str
     at_once: int
+    niceness: int
     seconds: float
     versions: str
 
@@ -27,9 +28,10 @@ def lines(run: Run, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield ""
     yield (
         f"`{run.command}`, {datetime.now(UTC):%Y-%m-%d}, {run.versions}, {run.seconds / 60:.0f} minutes, "
-        f"at most {run.at_once} scenarios at a time. Each has replicas (processes with real guards over a "
-        "dependency that does as the scenario says, scraped over HTTP), a Prometheus, an Alertmanager and a "
-        "`seawall receive` of its own, on the bundle that is generated from its policies, unchanged."
+        f"at most {run.at_once} scenarios at a time, niceness {run.niceness}. Each has replicas (processes "
+        "with real guards over a dependency that does as the scenario says, scraped over HTTP), a "
+        "Prometheus, an Alertmanager and a `seawall receive` of its own, on the bundle that is generated from its "
+        "policies, unchanged."
     )
     yield ""
     yield (
@@ -63,6 +65,7 @@ def lines(run: Run, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield f"| **all** | | | **{expected}** | **{hits}** | **{misses}** | **{false}** | |"
     yield from _detection(verdicts)
     yield from _wrong(verdicts)
+    yield from _repeated(verdicts)
     yield from _allowed(verdicts)
     yield from _never()
 
@@ -92,11 +95,28 @@ def _detection(verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 
 def _wrong(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    wrong = [f"- {v.scenario.name}: missed {must.told}" for v in verdicts for must in v.misses]
-    wrong += [f"- {v.scenario.name}: {told}, {how}" for v in verdicts for told, how in v.false_alarms]
-    wrong += [f"- {v.scenario.name}: {what}" for v in verdicts for what in v.broken]
+    wrong = [f"- {v.scenario.name}: {what}" for v in verdicts for what in v.wrong]
     if wrong:
         yield from ("", "## What is wrong", "", *wrong)
+
+
+def _repeated(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    again = [
+        f"- {v.scenario.name}, with a stall of {former.stalled:.2f} s: {'; '.join(former.wrong)}"
+        for v in verdicts
+        for former in v.former
+    ]
+    stalled = sum(v.stalled > 0 for v in verdicts)
+    yield ""
+    yield "## Runs that were repeated"
+    yield ""
+    yield (
+        "A replica that gets no turn for half of the time between two scrapes "
+        f"({pace.real(pace.SCRAPE) / 2:g} s) notes it: a busy machine is a slow service, and at this pace "
+        "for long. A scenario with something wrong in it and such a stall is repeated, twice at most, and "
+        f"said here. {stalled} of the {len(verdicts)} runs above had a stall, and count."
+    )
+    yield from ["", *(again or ["None was repeated."])]
 
 
 def _allowed(verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -113,7 +113,7 @@ LIMITED = Scenario(
 
 BROWNOUT = Scenario(
     name="brownout",
-    story="Three dependencies fail in part for half an hour, too little for their breakers: 30 % of the "
+    story="Three dependencies fail in part for half an hour, too little for their breakers: 25 % of the "
     "calls of one, whose budget lets them be retried, 20 % of another, whose budget does not, and 30 % of a "
     "third, whose fallback answers.",
     minutes=70,
@@ -121,10 +121,10 @@ BROWNOUT = Scenario(
         [
             Served(
                 name="search",
-                per_minute=60.0,
+                per_minute=120.0,
                 settings={
                     "breaker": replace(BREAKER, window_calls=100),
-                    "retry": replace(RETRY, budget=RetryBudget(ratio=0.5, floor_per_second=0.1)),
+                    "retry": replace(RETRY, budget=RetryBudget(ratio=0.5, floor_per_second=0.1, ttl=60.0)),
                     "timeout": TIMEOUT,
                     "objectives": Objectives(success=0.95),
                 },
@@ -150,7 +150,7 @@ BROWNOUT = Scenario(
         ]
     ],
     troubles=(
-        Trouble(dependency="search", begin=WARM, end=END, fails=0.3),
+        Trouble(dependency="search", begin=WARM, end=END, fails=0.25),
         Trouble(dependency="mail", begin=WARM, end=END, fails=0.2),
         Trouble(dependency="hints", begin=WARM, end=END, fails=0.3),
     ),

@@ -14,6 +14,8 @@ from seawall.alerts.watching_alerts import WATCHDOG
 #: What replicas note when something begins to go wrong.
 CAUSES = ("failed", "slow", "traffic", "forced")
 OPENED = "closed>open"
+#: The machine gave a replica no turn; where a dependency would stand, for how many seconds.
+STALLED = "stalled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,16 @@ class Verdict:
     allowed: set[Told] = field(default_factory=set)
     #: What did not work as a scenario has to: then it says nothing.
     broken: list[str] = field(default_factory=list)
+    #: The longest time for which the machine gave a replica no turn, seconds; 0: none worth a note.
+    stalled: float = 0.0
+    #: What former runs of the same scenario came to that were repeated for such a stall.
+    former: list[Verdict] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[str]:
+        """All that is, in words."""
+        found = [f"missed {must.told}" for must in self.misses]
+        return [*found, *(f"{told}, {how}" for told, how in self.false_alarms), *self.broken]
 
     @property
     def clean(self) -> bool:
@@ -92,6 +104,7 @@ def judge(
     What was told before minute 0 counts for those only whose cause is there before that.
     """
     verdict = Verdict(scenario)
+    verdict.stalled = max((float(n.dependency) for n in noted if n.what == STALLED), default=0.0)
     begun = [a for a in came if a.firing and a.at >= epoch]
     for must in scenario.must:
         since = epoch + must.since * minute
