@@ -130,9 +130,9 @@ STUCK = Scenario(
 
 HEALTHY = Scenario(
     name="healthy",
-    story="Nothing is wrong for four hours. Calls fail (1 to 3 %) and are slow (2 to 5 %) as they do in any "
+    story="Nothing is wrong for three hours. Calls fail (1 to 3 %) and are slow (2 to 5 %) as they do in any "
     "service, are retried or answered by fallbacks, and one dependency is hardly ever called.",
-    minutes=240,
+    minutes=180,
     guards=[
         [
             LEDGER,

@@ -30,8 +30,8 @@ def lines(run: Run, verdicts: Sequence[Verdict]) -> Iterator[str]:
         f"`{run.command}`, {datetime.now(UTC):%Y-%m-%d}, {run.versions}, {run.seconds / 60:.0f} minutes, "
         f"at most {run.at_once} scenarios at a time, niceness {run.niceness}. Each has replicas (processes "
         "with real guards over a dependency that does as the scenario says, scraped over HTTP), a "
-        "Prometheus, an Alertmanager and a `seawall receive` of its own, on the bundle that is generated from its "
-        "policies, unchanged."
+        "Prometheus, an Alertmanager and a `seawall receive` of its own, on the bundle that is generated "
+        "from its policies, unchanged."
     )
     yield ""
     yield (
