@@ -28,13 +28,15 @@ async def play(scenario: Scenario, seed: int, folder: Path, starting: asyncio.Lo
         await _until(stand, stand.at(scenario.minutes))
         for deed in deeds:
             await deed
-        fired = await _fired(stand)
+        fired, slowest = await _asked(stand)
         await _until(stand, time.time() + pace.real(WAIT["info"]) + AFTERWARDS)
         # Before the end, which some of them would tell of.
         came, noted = verdict.arrived(_lines(stand.notifications)), verdict.notes(_lines(stand.notes))
     finally:
         await asyncio.to_thread(stand.end)
     found = verdict.judge(scenario, stand.epoch, pace.real(60), noted, came, fired)
+    if slowest > pace.real(pace.SCRAPE):
+        found.stalled = max(found.stalled, slowest)
     found.broken += _complaints(folder / "logs")
     return found
 
@@ -49,8 +51,8 @@ async def _until(stand: Stand, moment: float) -> None:
         await asyncio.sleep(min(left, 0.5))
 
 
-async def _fired(stand: Stand) -> set[Told]:
-    """All that fired since the beginning, and that no rule failed."""
+async def _asked(stand: Stand) -> tuple[set[Told], float]:
+    """All that fired since the beginning, and the seconds of the slowest scrape. No rule failed."""
     server = stand.prometheus
     try:
         bad = [rule["name"] for rule in await server.rules() if rule.get("lastError")]
@@ -58,7 +60,8 @@ async def _fired(stand: Stand) -> set[Told]:
             raise StartFailed(f"{stand.scenario.name}: rules that can't be evaluated: {bad}")
         length = int(time.time() - stand.epoch)
         found = await server.at(f'count_over_time(ALERTS{{alertstate="firing"}}[{length}s])', time.time())
-        return {verdict.told(series.labels) for series in found}
+        slowest = await server.number(f"max(max_over_time(scrape_duration_seconds[{length}s]))", time.time())
+        return {verdict.told(series.labels) for series in found}, slowest
     finally:
         await server.close()
 

@@ -112,9 +112,10 @@ def _repeated(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield ""
     yield (
         "A replica that gets no turn for half of the time between two scrapes "
-        f"({pace.real(pace.SCRAPE) / 2:g} s) notes it: a busy machine is a slow service, and at this pace "
-        "for long. A scenario with something wrong in it and such a stall is repeated, twice at most, and "
-        f"said here. {stalled} of the {len(verdicts)} runs above had a stall, and count."
+        f"({pace.real(pace.SCRAPE) / 2:g} s) notes it, and a scrape that takes all of that time is seen: a "
+        "busy machine is a slow service, and at this pace for long. A scenario with something wrong in it "
+        "and such a stall is repeated, twice at most, and said here. "
+        f"{stalled} of the {len(verdicts)} runs above had a stall, and count."
     )
     yield from ["", *(again or ["None was repeated."])]
 

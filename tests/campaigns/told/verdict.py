@@ -58,7 +58,8 @@ class Verdict:
     allowed: set[Told] = field(default_factory=set)
     #: What did not work as a scenario has to: then it says nothing.
     broken: list[str] = field(default_factory=list)
-    #: The longest time for which the machine gave a replica no turn, seconds; 0: none worth a note.
+    #: The longest time for which the machine gave a replica no turn, as it or a scrape noticed; seconds.
+    #: 0: none worth a note.
     stalled: float = 0.0
     #: What former runs of the same scenario came to that were repeated for such a stall.
     former: list[Verdict] = field(default_factory=list)
