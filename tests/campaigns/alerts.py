@@ -92,7 +92,8 @@ def main() -> int:
         [
             *lines(
                 Run(
-                    command=f"make campaign-alerts ARGS='--seed {arguments.seed} --write'",
+                    command=f"make campaign-alerts ARGS='--seed {arguments.seed} "
+                    f"--at-once {arguments.at_once} --write'",
                     at_once=arguments.at_once,
                     niceness=os.nice(0),
                     seconds=seconds,
