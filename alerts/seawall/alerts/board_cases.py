@@ -37,10 +37,13 @@ def test_file(context: Context) -> tuple[str, dict[str, object]] | None:
     cases = [_case("rates and shares", *scene.rates(), step=context.step, end=later)]
     if having:
         cases.append(_case("states and their changes", *scene.states(), step=pace, end=end))
-    document = {
-        "rule_files": ["../rules/rates.yml", "../rules/boards.yml"],
+    files, groups = ["rates", "boards"], ["rates", "boards"]
+    if having:
+        files[1:1], groups[1:1] = ["breaker"], ["alerts, breaker"]
+    document: dict[str, object] = {
+        "rule_files": [f"../rules/{file}.yml" for file in files],
         "evaluation_interval": window(pace),
-        "group_eval_order": [f"seawall {group}: {context.job}" for group in ("rates", "boards")],
+        "group_eval_order": [f"seawall {group}: {context.job}" for group in groups],
         "tests": cases,
     }
     return f"boards_every_{window(pace)}_test.yml", document
@@ -96,7 +99,7 @@ class _Scene:
             kept.replica_degraded: each(0.25, 0.125),
             kept.replica_seconds: each(0.5, 0.25),
         }
-        return signals, [(one, answers[one]) for one in kept.for_boards]
+        return signals, [(one, answers[one]) for one in (kept.rejections, *kept.for_boards)]
 
     def states(self) -> tuple[list[Signal], list[tuple[Recorded, Answers]]]:
         """A change a step on the first replica, three on the second; at the end the first is open."""
@@ -120,7 +123,7 @@ class _Scene:
             kept.transitions: self._of_guard(4, to_state="open"),
             kept.replica_rejecting: self._of_each(1, 0),
         }
-        return signals, [(one, answers[one]) for one in kept.of_breakers]
+        return signals, [(one, answers[one]) for one in (kept.states, *kept.of_breakers)]
 
     def _signal(self, name: str, replica: str, kind: str, level: float, labels: Labels) -> Signal:
         own = {**self.service, self.kept.instance_label: replica, "dependency": self.guard, **labels}

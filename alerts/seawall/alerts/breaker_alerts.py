@@ -1,4 +1,4 @@
-"""Alerts on the breaker's state, asked directly: a recording rule between would cost an evaluation."""
+"""Alerts on the breaker's state. It is recorded in their own group: nobody waits for an evaluation more."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from seawall.alerts.context import Context
 from seawall.alerts.document import GuardPolicy
-from seawall.alerts.model import Alert, Mishap, Runbook, Severity, Signal
+from seawall.alerts.fit_records import FitRecords
+from seawall.alerts.model import Alert, Mishap, Recording, Runbook, Severity, Signal, recording
 from seawall.alerts.records import Records
 from seawall.alerts.scenes import GAUGE_MISHAPS, QUIET, samples, scene
 from seawall.alerts.text import Label, Meanwhile, Setting, Value, text
 from seawall.telemetry import catalog
-from seawall.telemetry.promql import Expr, avg_by, equal, increase, max_by, one_of, over_time
+from seawall.telemetry.promql import Expr, equal, one_of, sum_by
 
 #: An alert goes on this long after its breaker closed: closing and opening again is one notification.
 KEEP = 120.0
@@ -91,11 +92,11 @@ STUCK = Runbook(
 )
 
 
-def alerts(context: Context, records: Records) -> Iterator[Alert]:
+def alerts(context: Context, records: Records, fits: FitRecords) -> Iterator[Alert]:
     for criticality, _ in samples(context, "breaker"):
         yield from _open(context, criticality)
-        yield _flapping(context, criticality)
-        yield _stuck(context, records, criticality)
+        yield _flapping(context, fits, criticality)
+        yield _stuck(context, records, fits, criticality)
 
 
 def _replicas(context: Context, guard: GuardPolicy, near: int, firing: int) -> list[Signal]:
@@ -104,25 +105,22 @@ def _replicas(context: Context, guard: GuardPolicy, near: int, firing: int) -> l
         context.gauge(
             guard,
             catalog.BREAKER_STATE,
-            0,
-            float(state == "open" and n < firing),
-            float(state == "open" and n < near),
+            float(state == "closed"),
+            float((n < firing) == (state == "open")),
+            float((n < near) == (state == "open")),
             state=state,
             instance=f"replica-{n + 1}:9464",
         )
         for n in range(3)
-        for state in ("open", "half_open")
+        for state in ("closed", "open")
     ]
 
 
 def _open(context: Context, criticality: str) -> Iterator[Alert]:
     guard = next(g for c, g in samples(context, "breaker") if c == criticality)
-    each = max_by(
-        context.scope.select(catalog.BREAKER_STATE, one_of("state", ("open", "half_open"))),
-        *context.by,
-        "instance",
-    )
-    share = context.of_criticality(avg_by(each, *context.by), criticality)
+    states = recording(context.kept.states)
+    opened = _opened(context, states)
+    share = context.of_criticality(context.recorded(opened), criticality)
     # The louder first: the other asks whether it fires.
     rules: list[tuple[Severity, Expr]] = [("critical", share.binary(">=", MOST))]
     if criticality != "critical":
@@ -149,6 +147,7 @@ def _open(context: Context, criticality: str) -> Iterator[Alert]:
                 Meanwhile(),
             ),
             keep=context.seconds(KEEP),
+            asks=(states, opened),
             labels={"criticality": criticality},
             scenario=scene(
                 context,
@@ -163,14 +162,16 @@ def _open(context: Context, criticality: str) -> Iterator[Alert]:
         )
 
 
-def _flapping(context: Context, criticality: str) -> Alert:
+def _opened(context: Context, states: Recording) -> Recording:
+    """Share of the replicas whose breaker is open or half-open."""
+    found = context.recorded(states, one_of("state", ("open", "half_open")))
+    share = sum_by(found, *context.by) / sum_by(context.recorded(states), *context.by)
+    return Recording(f"{context.level()}:seawall_breaker_open:ratio", share)
+
+
+def _flapping(context: Context, fits: FitRecords, criticality: str) -> Alert:
     guard = next(g for c, g in samples(context, "breaker") if c == criticality)
-    longest = max(g.number("breaker", "open_for") or 0.0 for g in context.document.having("breaker"))
-    over = max(1800.0, 10 * longest / context.options.time_factor)
-    moved = context.scope.select(
-        catalog.BREAKER_TRANSITIONS, equal("from_state", "closed"), equal("to_state", "open")
-    )
-    opened = max_by(increase(moved, context.window(over)), *context.by)
+    over, opened = fits.flaps_over, context.recorded(fits.openings)
     # One opening every tenth of the window: the increase over it is exactly ten.
     signal = context.counter(
         guard,
@@ -202,17 +203,16 @@ def _flapping(context: Context, criticality: str) -> Alert:
     )
 
 
-def _stuck(context: Context, records: Records, criticality: str) -> Alert:
+def _stuck(context: Context, records: Records, fits: FitRecords, criticality: str) -> Alert:
     guard = next(g for c, g in samples(context, "breaker") if c == criticality)
     waits = [g.number("breaker", "half_open_max_wait") or 0.0 for g in context.document.having("breaker")]
     hold = max(300.0, 2 * max(waits) / context.options.time_factor)
-    half = context.scope.select(catalog.BREAKER_STATE, equal("state", "half_open"))
-    held = max_by(over_time("min", half, context.window()), *context.by).binary("==", 1)
+    held = sum_by(context.recorded(fits.held_states, equal("state", "half_open")), *context.by)
     wanted = context.recorded(records.calls).above(0)
     operation = guard.operations[0]
     return Alert(
         runbook=STUCK,
-        expr=context.of_criticality(held.where(wanted, context.by), criticality),
+        expr=context.of_criticality(held.binary("==", 1).where(wanted, context.by), criticality),
         severity=QUIET[criticality],
         summary="A circuit breaker stays half-open and does not decide.",
         description=text(

@@ -17,6 +17,7 @@ from seawall.telemetry.promql import (
     Matcher,
     avg_by,
     equal,
+    increase,
     max_by,
     one_of,
     over_time,
@@ -27,8 +28,8 @@ from seawall.telemetry.promql import (
     sum_by,
 )
 
-#: States that a breaker does not leave by itself.
-HELD = ("forced_open", "disabled", "metrics_only")
+#: States that a breaker does not leave by itself, and the one that it has to leave soon.
+HELD = ("forced_open", "disabled", "metrics_only", "half_open")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class FitRecords:
 
     @cached_property
     def held_states(self) -> Recording:
-        """1 where a replica's breaker was in such a state during the whole of the shortest window."""
+        """1 where a replica's breaker was in one state during the whole of the shortest window."""
         shown = self.context.scope.select(catalog.BREAKER_STATE, one_of("state", HELD))
         held = over_time("min", shown, self.records.short)
         return Recording(
@@ -67,34 +68,61 @@ class FitRecords:
         )
 
     @cached_property
+    def flaps_over(self) -> float:
+        """Half an hour or ten of the longest open times, in seconds of no time factor."""
+        waits = [
+            guard.number("breaker", "open_for") or 0.0 for guard in self.context.document.having("breaker")
+        ]
+        return max(1800.0, 10 * max(waits) / self.context.options.time_factor)
+
+    @cached_property
+    def openings(self) -> Recording:
+        """How often the breaker of the worst replica left closed for open."""
+        moved = self.context.scope.select(
+            catalog.BREAKER_TRANSITIONS, equal("from_state", "closed"), equal("to_state", "open")
+        )
+        over = self.context.window(self.flaps_over)
+        return Recording(
+            f"{self.context.level()}:seawall_breaker_openings:max_increase{over}",
+            max_by(increase(moved, over), *self.context.by),
+        )
+
+    @cached_property
+    def stale_served(self) -> Recording:
+        """Stale answers per second."""
+        served = rate(self.context.scope.count(catalog.STALE_AGE), self.records.short)
+        return Recording(
+            f"{self.context.level()}:seawall_stale_answers:rate{self.records.short}",
+            sum_by(served, *self.context.by),
+        )
+
+    @cached_property
     def stale_age(self) -> Recording:
         """Mean age of the stale answers that were served, in seconds; nothing where none was."""
-        select, short = self.context.scope, self.records.short
-        ages = sum_by(rate(select.sum(catalog.STALE_AGE), short), *self.context.by)
-        answers = sum_by(rate(select.count(catalog.STALE_AGE), short), *self.context.by)
+        short = self.records.short
+        ages = sum_by(rate(self.context.scope.sum(catalog.STALE_AGE), short), *self.context.by)
         return Recording(
-            f"{self.context.level()}:seawall_stale_age_seconds:mean{short}", ratio(ages, answers)
+            f"{self.context.level()}:seawall_stale_age_seconds:mean{short}",
+            ratio(ages, self.context.recorded(self.stale_served)),
         )
 
     @cached_property
     def stale_ratio(self) -> Recording:
         """Share of calls that got a stale answer."""
-        served = rate(self.context.scope.count(catalog.STALE_AGE), self.records.short)
-        calls = self.context.recorded(self.records.calls)
+        recorded = self.context.recorded
         return Recording(
             f"{self.context.level()}:seawall_stale_answers:ratio_rate{self.records.short}",
-            ratio(sum_by(served, *self.context.by), calls),
+            ratio(recorded(self.stale_served), recorded(self.records.calls)),
         )
 
     @cached_property
     def queued(self) -> Recording:
         """Work that was put aside for later."""
-        put = self.context.scope.select(
-            catalog.DEGRADATIONS, equal("mode", "queued"), equal("outcome", "served")
+        put = self.context.recorded(
+            self.records.fallbacks_by_outcome, equal("mode", "queued"), equal("outcome", "served")
         )
         return Recording(
-            f"{self.context.level()}:seawall_queued:rate{self.records.short}",
-            sum_by(rate(put, self.records.short), *self.context.by),
+            f"{self.context.level()}:seawall_queued:rate{self.records.short}", sum_by(put, *self.context.by)
         )
 
     def existed(self, recording: Recording, unscaled: float) -> Expr:
@@ -108,12 +136,12 @@ class FitRecords:
         modes = {mode for guard in document.guards for mode in guard.modes}
         answers: list[Recording] = []
         if "stale" in modes:
-            answers += [self.stale_age, self.stale_ratio]
+            answers += [self.stale_served, self.stale_age, self.stale_ratio]
         if "queued" in modes:
             answers.append(self.queued)
         own = [Group("answers", "seawall answers", tuple(answers))]
         if document.having("breaker"):
-            seldom = (self.held_states, self.window_calls, self.false_opens)
+            seldom = (self.held_states, self.openings, self.window_calls, self.false_opens)
             own.append(Group("breakers", "seawall breakers", seldom, interval=long_interval(self.context)))
         return [group for group in own if group.rules]
 

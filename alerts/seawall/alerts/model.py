@@ -115,6 +115,8 @@ class Alert:
     follows_open: bool = False
     #: The shorter of the windows that it asks about, unscaled; 0: the shortest of all rules.
     looks_back: float = 0.0
+    #: What it asks of raw series, recorded for all criticalities just before it and in its group: not late.
+    asks: tuple[Recording, ...] = ()
     #: Name and severity of the alerts during which this one is silent.
     causes: tuple[tuple[str, Severity], ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seawall.alerts.context import Context
-from seawall.alerts.model import Alert, Runbook
+from seawall.alerts.model import Alert, Recording, Runbook
 from seawall.alerts.records import LEAST_EVENTS, Records
 from seawall.alerts.scenes import GAUGE_MISHAPS, QUIET, calls, samples, scene
 from seawall.alerts.text import Label, Meanwhile, Setting, Value, text
@@ -101,19 +101,13 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
 
 
 def _bulkhead(context: Context, records: Records) -> Iterator[Alert]:
-    each = (*context.by, "instance")
+    taken = _taken(context)
     for criticality, guard in samples(context, "bulkhead"):
         limit = guard.number("bulkhead", "limit") or 1.0
-        inside = max_by(
-            over_time("avg", context.scope.select(catalog.BULKHEAD_IN_FLIGHT), context.window()), *each
-        )
-        places = context.scope.select(
-            catalog.POLICY_SETTING, equal("policy", "bulkhead"), equal("setting", "limit")
-        )
-        taken = max_by(inside / max_by(over_time("last", places, context.window()), *each), *context.by)
         yield Alert(
             runbook=SATURATED,
-            expr=context.of_criticality(taken.above(FULL), criticality),
+            expr=context.of_criticality(context.recorded(taken).above(FULL), criticality),
+            asks=(taken,),
             severity=QUIET[criticality],
             summary="A bulkhead has nearly no free place.",
             description=text(
@@ -146,6 +140,19 @@ def _bulkhead(context: Context, records: Records) -> Iterator[Alert]:
             "A full bulkhead rejects calls.",
             ("limit", " places"),
         )
+
+
+def _taken(context: Context) -> Recording:
+    """Share of the places that are taken on average, on the busiest replica."""
+    each = (*context.by, "instance")
+    inside = over_time("avg", context.scope.select(catalog.BULKHEAD_IN_FLIGHT), context.window())
+    limits = context.scope.select(
+        catalog.POLICY_SETTING, equal("policy", "bulkhead"), equal("setting", "limit")
+    )
+    share = max_by(inside, *each) / max_by(over_time("last", limits, context.window()), *each)
+    return Recording(
+        f"{context.level()}:seawall_bulkhead_taken:max_ratio{context.window()}", max_by(share, *context.by)
+    )
 
 
 def _shed(

@@ -111,20 +111,31 @@ class Records:
         timeouts = sum_by(self._raw(catalog.TIMEOUTS), *self.context.by)
         return self._ratio("seawall_timeouts", timeouts, self.context.recorded(self.calls))
 
+    @cached_property
+    def rejections(self) -> Recording:
+        return recording(self.context.kept.rejections)
+
     def rejections_ratio(self, policy: str) -> Recording:
-        shed = sum_by(self._raw(catalog.REJECTIONS, equal("policy", policy)), *self.context.by)
+        shed = sum_by(self.context.recorded(self.rejections, equal("policy", policy)), *self.context.by)
         return self._ratio(f"seawall_{policy}_rejections", shed, self.context.recorded(self.calls))
 
     @cached_property
     def fallback_failures_ratio(self) -> Recording:
-        failed = sum_by(self._raw(catalog.DEGRADATIONS, equal("outcome", "failed")), *self.context.by, "mode")
+        every = self.context.recorded(self.fallbacks_by_outcome, equal("outcome", "failed"))
+        failed = sum_by(every, *self.context.by, "mode")
         tried = self.context.recorded(self.fallback_tries)
         return self._ratio("seawall_fallback_failures", failed, tried, "mode")
 
     @cached_property
     def fallback_tries(self) -> Recording:
-        tried = sum_by(self._raw(catalog.DEGRADATIONS), *self.context.by, "mode")
+        tried = sum_by(self.context.recorded(self.fallbacks_by_outcome), *self.context.by, "mode")
         return self._rate("seawall_degradations", tried, "mode")
+
+    @cached_property
+    def fallbacks_by_outcome(self) -> Recording:
+        kept = ("mode", "outcome")
+        answered = sum_by(self._raw(catalog.DEGRADATIONS), *self.context.by, *kept)
+        return self._rate("seawall_degradations", answered, *kept)
 
     def noticeable(self, part: Recording, whole: Recording, share: Expr | float) -> Expr:
         """More than a share of the whole, and not just one or two of few."""
@@ -152,7 +163,7 @@ class Records:
         """Every recording that the document's policies have a use for, cheapest first."""
         having = self.context.document.having
         rates = [self.calls_by_outcome, self.calls, self.failures, self.degraded]
-        rates += [self.attempts_by_outcome, self.attempts]
+        rates += [self.attempts_by_outcome, self.attempts, self.rejections]
         shares: list[Recording] = []
         if having("breaker"):
             shares.append(self.slow_ratio)
@@ -165,14 +176,16 @@ class Records:
         if any(guard.number("timeout", "threads") is not None for guard in having("timeout")):
             shares.append(self.rejections_ratio("timeout"))
         if having("fallback"):
+            rates.append(self.fallbacks_by_outcome)
             shares += [self.fallback_tries, self.fallback_failures_ratio]
         kept = self.context.kept
         boards = (*kept.for_boards, *(kept.of_breakers if having("breaker") else ()))
         pace = self.context.options.evaluation_interval
         longest = max(self.context.options.evaluation_interval, self.context.seconds(LONG_INTERVAL))
         own = [
-            Group("rates", "seawall policies", (self.context.policy_settings, self.context.criticalities)),
-            Group("rates", "seawall rates", tuple(rates)),
+            # Of all raw series the most, and they change with a deployment.
+            Group("rates", "seawall policies", (self.context.policy_settings,), interval=longest),
+            Group("rates", "seawall rates", (self.context.criticalities, *rates)),
             Group("shares", "seawall shares", tuple(shares)),
             Group("boards", "seawall boards", tuple(map(recording, boards)), interval=pace),
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seawall.alerts.context import Context
-from seawall.alerts.model import Alert, Runbook
+from seawall.alerts.model import Alert, Recording, Runbook
 from seawall.alerts.pressure_alerts import AT_LEAST
 from seawall.alerts.records import Records
 from seawall.alerts.scenes import QUIET, calls, samples, scene
@@ -63,6 +63,7 @@ EXHAUSTED = Runbook(
 
 
 def alerts(context: Context, records: Records) -> Iterator[Alert]:
+    floors = _floors(context)
     for criticality, guard in samples(context, "retry"):
         operation = guard.operations[0]
         budget = guard.number("retry", "budget.ratio")
@@ -74,7 +75,8 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
             load = max(10.0, 4 * floor / most)
             yield Alert(
                 runbook=STORM,
-                expr=context.of_criticality(_storm(context, records), criticality),
+                expr=context.of_criticality(_storm(context, records, floors), criticality),
+                asks=(floors,),
                 severity=QUIET[criticality],
                 summary="Retries add a large share of load to a dependency.",
                 description=text(
@@ -157,15 +159,21 @@ def alerts(context: Context, records: Records) -> Iterator[Alert]:
             )
 
 
-def _storm(context: Context, records: Records) -> Expr:
-    """Without a budget the attempts say what is allowed, and the floor is the default one."""
-    allowed = context.setting("retry_budget", "ratio") | (context.setting("retry", "attempts") - 1)
-    floors = context.scope.select(
+def _floors(context: Context) -> Recording:
+    """Retries per second that the budgets of all replicas let through whatever the ratio."""
+    each = context.scope.select(
         catalog.POLICY_SETTING, equal("policy", "retry_budget"), equal("setting", "floor_per_second")
     )
-    calls_at_all = context.recorded(records.calls)
-    floor = sum_by(over_time("last", floors, context.window()), *context.by) | (
-        calls_at_all * 0 + constant(FLOOR)
+    return Recording(
+        f"{context.level()}:seawall_retry_budget_floor:sum",
+        sum_by(over_time("last", each, context.window()), *context.by),
     )
+
+
+def _storm(context: Context, records: Records, floors: Recording) -> Expr:
+    """Without a budget the attempts say what is allowed, and the floor is the default one."""
+    allowed = context.setting("retry_budget", "ratio") | (context.setting("retry", "attempts") - 1)
+    calls_at_all = context.recorded(records.calls)
+    floor = context.recorded(floors) | (calls_at_all * 0 + constant(FLOOR))
     much = context.recorded(records.retries_per_call).above(allowed * SHARE_OF_ALLOWED)
     return much.where(context.recorded(records.retries).above(floor), context.by)

@@ -32,7 +32,7 @@ from seawall.telemetry.promql import window
 GROUP_SIZE = 20
 #: Files of recordings that the alerts of a file read.
 READS = {
-    "breaker": ("rates",),
+    "breaker": ("rates", "breakers"),
     "by_hand": ("rates", "breakers"),
     "failure_budgets": ("rates", "failures_windows"),
     "degraded_budgets": ("rates", "degraded_windows"),
@@ -54,7 +54,7 @@ def groups(context: Context) -> list[Group]:
     records = Records(context)
     fits = FitRecords(records)
     families: dict[str, Iterable[Alert]] = {
-        "breaker": breaker_alerts.alerts(context, records),
+        "breaker": breaker_alerts.alerts(context, records, fits),
         "by_hand": by_hand_alerts.alerts(context, fits),
         "failure_budgets": budget_alerts.alerts(context, records, "success"),
         "degraded_budgets": budget_alerts.alerts(context, records, "undegraded"),
@@ -71,9 +71,15 @@ def groups(context: Context) -> list[Group]:
     pace = dict.fromkeys(SELDOM, long_interval(context))
     for file, alerts in families.items():
         each = tuple(causes.explained(context, tuple(alerts)))
+        asked = tuple(dict.fromkeys(asked for alert in each for asked in alert.asks))
         parts = [each[i : i + GROUP_SIZE] for i in range(0, len(each), GROUP_SIZE)]
         own += [
-            Group(file, f"seawall alerts, {file}" + (f" {n}" if len(parts) > 1 else ""), part, pace.get(file))
+            Group(
+                file,
+                f"seawall alerts, {file}" + (f" {n}" if len(parts) > 1 else ""),
+                part if n > 1 else (*asked, *part),
+                pace.get(file),
+            )
             for n, part in enumerate(parts, 1)
         ]
     return own
@@ -96,7 +102,7 @@ def test_files(context: Context, own: Sequence[Group], heading: str) -> Iterator
         mine = [g for g in own if g.file in (*READS[file], file)]
         alerts = [rule for group in mine for rule in group.rules if isinstance(rule, Alert)]
         for step in sorted({alert.scenario.every for alert in alerts}):
-            document = {
+            document: dict[str, object] = {
                 "rule_files": [f"../rules/{name}.yml" for name in dict.fromkeys(g.file for g in mine)],
                 "evaluation_interval": window(step),
                 "group_eval_order": [_name(context, g) for g in mine],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from seawall.alerts.context import Context
 from seawall.alerts.document import GuardPolicy
-from seawall.alerts.model import Alert, Runbook
+from seawall.alerts.model import Alert, Recording, Runbook
 from seawall.alerts.pressure_alerts import AT_LEAST, HOLD, SHED
 from seawall.alerts.records import Records
 from seawall.alerts.scenes import GAUGE_MISHAPS, QUIET, calls, samples, scene
@@ -105,10 +105,15 @@ def _busy(context: Context, records: Records, criticality: str, guard: GuardPoli
 def _abandoned(context: Context, criticality: str, guard: GuardPolicy) -> Alert:
     threads = guard.number("timeout", "threads") or 1.0
     shown = context.scope.select(catalog.TIMEOUT_ABANDONED)
-    lost = max_by(over_time("avg", shown, context.window()), *context.by)
+    lost = Recording(
+        f"{context.level()}:seawall_timeout_abandoned_threads:max_avg{context.window()}",
+        max_by(over_time("avg", shown, context.window()), *context.by),
+    )
+    share = context.recorded(lost) / context.setting("timeout", "threads")
     return Alert(
         runbook=ABANDONED,
-        expr=context.of_criticality((lost / context.setting("timeout", "threads")).above(HELD), criticality),
+        expr=context.of_criticality(share.above(HELD), criticality),
+        asks=(lost,),
         severity=QUIET[criticality],
         summary="Worker threads are held by calls that nobody waits for.",
         description=text(

@@ -199,7 +199,6 @@ class Recordings:
             self.calls_of_an_hour,
             self.durations,
             self.errors,
-            self.rejections,
             self.replica_outcomes,
             self.replica_calls,
             self.replica_failed,
@@ -210,7 +209,7 @@ class Recordings:
     @property
     def of_breakers(self) -> tuple[Recorded, ...]:
         """The same, where guards have breakers."""
-        return (self.would_reject, self.states, self.worst_states, self.transitions, self.replica_rejecting)
+        return (self.would_reject, self.worst_states, self.transitions, self.replica_rejecting)
 
 
 def service_labels(cluster: str, namespace: str, job: str) -> tuple[str, ...]:

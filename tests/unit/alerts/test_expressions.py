@@ -95,7 +95,10 @@ def test_recordings_are_named_by_level_metric_and_operations(document: dict[str,
             level, metric, operations = rule.name.split(":")
             assert set(rule.labels) == labels_of(level), rule.name
             assert re.fullmatch(r"seawall_[a-z_]+", metric)
-            assert re.fullmatch(r"((ratio_|avg_)?rate[0-9a-z]+|mean5m|max|count|sum|delta)", operations)
+            assert re.fullmatch(
+                r"((ratio_|avg_)?rate[0-9a-z]+|mean5m|max_(increase|ratio|avg)[0-9a-z]+|ratio|max|count|sum|delta)",
+                operations,
+            )
 
 
 def labels_of(level: str) -> set[str]:

@@ -29,7 +29,15 @@ def known_series() -> dict[str, set[str]]:
         else:
             known[series.name] = labels
     kept = Recordings(scope=Scope())
-    each = (*kept.for_boards, *kept.of_breakers, kept.calls, kept.settings, kept.criticalities)
+    each = (
+        *kept.for_boards,
+        *kept.of_breakers,
+        kept.rejections,
+        kept.states,
+        kept.calls,
+        kept.settings,
+        kept.criticalities,
+    )
     return known | {recorded.name: set(recorded.expr.labels) for recorded in each}
 
 
