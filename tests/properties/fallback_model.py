@@ -68,13 +68,13 @@ class FallbackModel(RetryModel):
             else:
                 ok, value = self._help(mode)
             if isinstance(value, asyncio.CancelledError | BaseExceptionGroup):
-                self.seen.result = value
+                self.seen.result, self.seen.notes = value, []
                 return "cancelled"
             told = "served" if ok else "failed"
             self.expected.add("degradations", self.plan.operation, mode, told)
             self._tell("CallDegraded", mode, told, type(error).__name__, age)
             if ok:
-                self.seen.result = value
+                self.seen.result, self.seen.notes = value, []
                 return "degraded"
         return super()._close(outcome)
 

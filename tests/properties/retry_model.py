@@ -176,6 +176,8 @@ class RetryModel:
         if rest is not None and delay >= rest:
             return self._exhausted(name)
         if not self.budget.spend():
+            if error is not None:
+                seen.notes.append("bank: not retried, the retry budget is used up")
             self._tell("BudgetExhausted", seen.attempts + 1, name)
             return "budget_exhausted"
         self._tell("RetryScheduled", seen.attempts + 1, delay, name)
@@ -265,7 +267,7 @@ class RetryModel:
         if outcome == "cancelled":
             return outcome
         if self.seen.attempts > 1:
-            self.seen.notes = [f"bank: gave up after {self.seen.attempts} attempts"]
+            self.seen.notes.append(f"bank: gave up after {self.seen.attempts} attempts")
         self._tell("CallFailed", type(self.seen.result).__name__, outcome, self.seen.attempts)
         return outcome
 

@@ -42,7 +42,7 @@ LEAVES = st.builds(
     Leaf,
     seconds=TIMES,
     kind=st.sampled_from(["answer", "answer", "fail", "late"]),
-    heeds=st.sampled_from(["ends", "ends", "answers", "fails"]),
+    heeds=st.sampled_from(["ends", "ends", "answers", "fails", "times out"]),
 )
 TURNS = LEAVES | st.builds(
     Nested, before=TIMES, leaves=st.lists(LEAVES, min_size=MOST, max_size=MOST), after=TIMES

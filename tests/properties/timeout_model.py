@@ -43,7 +43,8 @@ class Leaf:
             "late": TimeoutError,
         }
         object.__setattr__(self, "made", kinds[self.kind]())
-        object.__setattr__(self, "excuse", ConnectionError() if self.heeds == "fails" else object())
+        excuses: dict[str, Callable[[], Any]] = {"fails": ConnectionError, "times out": TimeoutError}
+        object.__setattr__(self, "excuse", excuses.get(self.heeds, object)())
 
 
 @dataclass(frozen=True)

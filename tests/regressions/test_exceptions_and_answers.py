@@ -69,6 +69,43 @@ def test_a_key_that_raises_costs_neither_the_answer_nor_the_exception() -> None:
     assert registry.listener_errors["fallback.key"] >= 2
 
 
+@dataclass
+class Session:
+    """Equal to others of the same user, who may change: so Python gives it no hash."""
+
+    user: str
+    down: bool = False
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_answers_to_the_method_of_an_object_without_a_hash(
+    keyed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are kept by what their key says, or not at all; whose they are, and what to do, is said once."""
+    key = (lambda session, currency: (session.user, currency)) if keyed else None
+    of = guard(fallback=Fallback(stale_for=60, key=key, default="none"))
+
+    class Account(Session):
+        @of
+        def balance(self, currency: str) -> str:
+            if self.down:
+                raise ConnectionError
+            return f"{self.user} {currency}"
+
+    one, other = Account("alice"), Account("bob")
+    assert [a.balance("EUR") for a in (one, other)] == ["alice EUR", "bob EUR"]
+    one.down = other.down = True
+    assert [a.balance("EUR") for a in (one, other)] == (["alice EUR", "bob EUR"] if keyed else ["none"] * 2)
+    one.user = "carol"
+    assert one.balance("EUR") == "none"
+    name = "test_answers_to_the_method_of_an_object_without_a_hash.<locals>.Account.balance"
+    advice = f"no answer of {name} is kept for stale_for: type Account has no hash, so pass Fallback(key=...)"
+    assert [record.getMessage() for record in caplog.records] == (
+        [] if keyed else [f"{advice}, a function of its arguments"]
+    )
+    assert of.registry.listener_errors.get("fallback.key", 0) == (0 if keyed else 5)
+
+
 def test_a_predicate_that_raises_is_counted_and_says_no() -> None:
     registry = Registry("t")
     of = guard(registry, breaker=Breaker(record_result=lambda answer: answer.missing))

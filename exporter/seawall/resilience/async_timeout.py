@@ -1,4 +1,7 @@
-"""Timeouts of coroutines, one event loop timer for all calls with the same limit.
+"""Timeouts of coroutines: on the fast lane one event loop timer for all calls with the same limit.
+
+Who is cancelled because his time is over is heard: a result or an exception of his own is what the call
+comes to. Only the cancellation itself becomes :class:`TimedOut`.
 
 A fixed limit makes deadlines first-in first-out: the timer sleeps until the oldest one, and a call that ends
 in time only marks its entry. The rules of cancellation (who asked, ``uncancel``) are those of
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from seawall.resilience.attempt import Answer
@@ -112,3 +115,19 @@ def expired(op: Operation, expiry: Expiry, answer: Answer | None) -> Answer | No
         return answer
     limit, scope = op.limits.first
     return False, TimedOut(op.dependency, scope, limit)
+
+
+async def cut_off(work: Awaitable[Any], seconds: float, dependency: str, scope: str, limit: float) -> Any:
+    """``work``, cancelled after so many seconds, with a timer of its own; ``limit`` is what is told of it."""
+    its_own = False
+    try:
+        async with asyncio.timeout(seconds):
+            try:
+                return await work
+            except TimeoutError:
+                its_own = True
+                raise
+    except TimeoutError:
+        if its_own:
+            raise
+        raise TimedOut(dependency, scope, limit) from None

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from seawall.resilience.async_timeout import cut_off
 from seawall.resilience.attempt import ASK, ATTEMPT, QUEUE, SLEEP, Answer, Step
 from seawall.resilience.bulkhead import Granted, Waiter
-from seawall.resilience.errors import TimedOut
 from seawall.resilience.priorities import rank
 from seawall.resilience.unbegun import refuse_unbegun
 
@@ -111,14 +111,7 @@ async def adrive(
 async def _within(guard: Guard, limit: float | None, scope: str, work: Awaitable[Any]) -> Any:
     if limit is None:
         return await work
-    cutoff = asyncio.timeout(limit)
-    try:
-        async with cutoff:
-            return await work
-    except TimeoutError as error:
-        if cutoff.expired() and isinstance(error.__cause__ or error.__context__, asyncio.CancelledError):
-            raise TimedOut(guard.name, scope, limit) from None
-        raise
+    return await cut_off(work, limit, guard.name, scope, limit)
 
 
 async def _ask(

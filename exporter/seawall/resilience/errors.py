@@ -106,9 +106,15 @@ class ThreadsBusy(Rejected):
 
 
 class RetryBudgetExhausted(Rejected):
-    """A retry was due and the budget had none left; only where no exception of the dependency is at hand."""
+    """A retry was due and the budget had none left.
+
+    No guard raises it: callers get the dependency's own exception, with the text of this one as a note.
+    """
 
     message_key = "resilience.retry_budget_exhausted"
+
+    def __str__(self) -> str:
+        return f"{self.dependency}: not retried, the retry budget is used up"
 
 
 class TimedOut(ResilienceError, TimeoutError):

@@ -31,8 +31,8 @@ class Fallback:
 
     on: exception types that bring the fallback, rejections and timeouts of the guard among them.
     timeout: seconds that ``alternative`` or ``queue`` may take (``async def`` only).
-    key: of a call's arguments, for ``stale_for``; by default the arguments themselves, which must be
-    hashable.
+    key: of a call's arguments, for ``stale_for``; by default the arguments themselves, ``self`` of a method
+    among them, which must be hashable. Of a call whose key can't be had nothing is kept.
     capacity: answers kept for ``stale_for``, the least recently written leave first.
     """
 

@@ -18,16 +18,15 @@ hold a permit. What was handed out can't be taken back, so there is no retry and
 from __future__ import annotations
 
 import sys
-from asyncio import CancelledError, timeout
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
 from contextvars import ContextVar, Token, copy_context
 from typing import TYPE_CHECKING, Any
 
+from seawall.resilience.async_timeout import cut_off
 from seawall.resilience.attempt import Answer, Step
 from seawall.resilience.block import Block, Travel
 from seawall.resilience.deadline import AT, OUTER, Deadline, alive, current, rest_of
-from seawall.resilience.errors import TimedOut
 from seawall.resilience.journey import Journey
 
 if TYPE_CHECKING:
@@ -164,14 +163,7 @@ class Iteration(Block):
         rest = rest_of(own)
         if rest < own[AT] - clock():
             limit, scope = rest + clock() - self._steps.started, "total"
-        cutoff = timeout(rest)
-        try:
-            async with cutoff:
-                return await step
-        except TimeoutError as error:
-            if cutoff.expired() and isinstance(error.__cause__ or error.__context__, CancelledError):
-                raise TimedOut(self._steps.op.guard.name, scope, limit) from None
-            raise
+        return await cut_off(step, rest, self._steps.op.guard.name, scope, limit)
 
     def __del__(self) -> None:
         # Collected without being closed: its event loop was gone, or a signal's exception came in between.

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from random import random
 
 from seawall.resilience.attempt import ASK, SLEEP, Answer, Attempts, Step
+from seawall.resilience.errors import RetryBudgetExhausted
 from seawall.resilience.events import (
     BudgetExhausted,
     CallDegraded,
@@ -133,6 +134,8 @@ class Journey(Attempts):
             with guard.lock:
                 allowed = guard.budget.spend(now)
             if not allowed:
+                if error is not None:
+                    _note(error, str(RetryBudgetExhausted(guard.name, "retry", "budget_exhausted")))
                 guard.report.event(BudgetExhausted, op.name, attempt=self.attempts + 1, error=name)
                 return None, "budget_exhausted"
         guard.report.event(RetryScheduled, op.name, attempt=self.attempts + 1, delay=delay, error=name)

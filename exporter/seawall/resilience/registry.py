@@ -37,6 +37,7 @@ class Registry:
         self._families: dict[str, Family] = {}
         self._listeners: dict[Listener, tuple[str, tuple[type, ...]]] = {}
         self._by_type: dict[type, tuple[tuple[str, Listener], ...]] = {}
+        self._advised: set[str] = set()
         self.retry_budgets: dict[str, Pool] = {}
         #: Told of guards that come and go, in the thread that builds or removes them.
         self.joined: set[Callable[[Guard], None]] = set()
@@ -135,9 +136,14 @@ class Registry:
             except Exception as error:
                 self.count_listener_error(name, error)
 
-    def count_listener_error(self, name: str, error: BaseException | None = None) -> None:
+    def count_listener_error(self, name: str, error: BaseException | None = None, advice: str = "") -> None:
+        """``advice``: what to do about it, logged once; without any, the first error of each name is."""
         self.listener_errors[name] = self.listener_errors.get(name, 0) + 1
-        if self.listener_errors[name] == 1:
+        if advice:
+            if advice not in self._advised:
+                self._advised.add(advice)
+                _log.warning("%s", advice)
+        elif self.listener_errors[name] == 1:
             kind = type(error).__name__ if error else "an exception"
             _log.warning("listener %s raised %s; further errors are counted, not logged", name, kind)
 

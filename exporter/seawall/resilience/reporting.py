@@ -115,9 +115,9 @@ class Reporter:
         observer = self._registry.observer
         return None if observer is None else observer.watching
 
-    def failed(self, who: str, error: BaseException) -> None:
+    def failed(self, who: str, error: BaseException, advice: str = "") -> None:
         """Code of the user's, or of telemetry, raised where that must not matter to the call."""
-        self._registry.count_listener_error(who, error)
+        self._registry.count_listener_error(who, error, advice)
 
     def watch(self, operation: str) -> Watch | None:
         """Follow a call that begins, if the observer wants to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -13,9 +14,12 @@ from typing import Any, cast
 from seawall.resilience.fallback import Fallback
 from seawall.resilience.hedging import Hedged
 from seawall.resilience.stopwatch import Stopwatch
+from seawall.resilience.unbegun import name_of
 
 #: (operation, function) of an answer.
 Source = tuple[str, Callable[..., Any]]
+#: How Python says which type has no hash.
+_UNHASHABLE = re.compile(r"unhashable type: '([\w.]+)'")
 
 
 def source_of(function: Callable[..., Any]) -> Hashable:
@@ -47,16 +51,33 @@ def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
     return types, args, tuple(sorted(kwargs.items()))
 
 
+def advice(function: Callable[..., Any], keyed: bool, error: Exception) -> str:
+    """What to do about a call whose answer can't be kept for want of a hash; "" of any other trouble.
+
+    No identity stands in for a hash: what has none may change, and then be another's question.
+    """
+    found = _UNHASHABLE.search(str(error)) if isinstance(error, TypeError) else None
+    if found is None:
+        return ""
+    try:
+        hash(source_of(function))
+    except TypeError:
+        what = "and it is bound to one: guard the plain function, and pass Fallback(key=...)"
+    else:
+        what = "and its key holds one" if keyed else "so pass Fallback(key=...), a function of its arguments"
+    return f"no answer of {name_of(function)} is kept for stale_for: type {found[1]} has no hash, {what}"
+
+
 @dataclass(slots=True)
 class StaleStore:
     """Last good answers by operation, function and arguments, at most ``capacity``; the newest of each.
 
     An answer whose key can't be had (arguments without a hash, a ``key`` that raises) is not kept; ``failed``
-    is told.
+    is told, with advice where there is any.
     """
 
     settings: Fallback
-    failed: Callable[[Exception], None] = lambda error: None
+    failed: Callable[[Exception, str], None] = lambda error, advice: None
     _values: OrderedDict[Hashable, tuple[Any, float]] = field(default_factory=OrderedDict)
     _lock: Any = field(default_factory=RLock)
 
@@ -74,17 +95,18 @@ class StaleStore:
                 if len(self._values) > self.settings.capacity:
                     self._values.popitem(last=False)
         except Exception as error:
-            self.failed(error)
+            self._tell(source, error)
 
     def get(
         self, source: Source, args: tuple[Any, ...], kwargs: dict[str, Any], now: float
     ) -> tuple[Any, float] | None:
         """(value, age in seconds) of an answer that is young enough."""
         try:
+            key = self._key(source, args, kwargs)
             with self._lock:
-                kept = self._values.get(self._key(source, args, kwargs))
+                kept = self._values.get(key)
         except Exception as error:
-            self.failed(error)
+            self._tell(source, error)
             return None
         if kept is None or now - kept[1] > cast("float", self.settings.stale_for):
             return None
@@ -92,6 +114,9 @@ class StaleStore:
 
     def reset_lock(self) -> None:
         self._lock = RLock()
+
+    def _tell(self, source: Source, error: Exception) -> None:
+        self.failed(error, advice(source[1], self.settings.key is not None, error))
 
     def _key(self, source: Source, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
         operation, function = source

@@ -74,6 +74,34 @@ def test_a_timeout_cancels_the_attempt() -> None:
     assert b.count("timeouts", "default", "attempt") == 1
 
 
+@pytest.mark.parametrize("error", [TimeoutError("mine"), ConnectionError("mine")], ids=repr)
+@pytest.mark.parametrize("way", ["call", "retry", "block"])
+def test_who_answers_a_timeout_with_an_exception_of_his_own_is_heard(way: str, error: Exception) -> None:
+    retry = replace(CALM, attempts=1) if way == "retry" else None
+    b = Bench(timeout=Timeout(attempt=2.0), breaker=Breaker(window_calls=1, minimum_calls=1), retry=retry)
+
+    async def hang() -> None:
+        try:
+            await trio.sleep(50.0)
+        finally:
+            raise error
+
+    async def in_a_block() -> None:
+        async with block(b.guard):
+            await hang()
+
+    async def main() -> None:
+        with pytest.raises(type(error)) as caught:
+            await (in_a_block() if way == "block" else call(b.guard, hang))
+        assert caught.value is error
+
+    b.run(main)
+    assert b.clock.current_time() == 2.0
+    assert b.calls() == {"timeout" if isinstance(error, TimeoutError) else "failure": 1}
+    assert b.count("timeouts", "default", "attempt") == 0
+    assert b.guard.state == "open"
+
+
 def test_the_total_bounds_all_attempts() -> None:
     b = Bench(timeout=Timeout(attempt=2.0, total=4.0), retry=replace(CALM, attempts=2))
 

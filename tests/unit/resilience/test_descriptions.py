@@ -202,8 +202,8 @@ LATER = "The service can't do this right now. Please try again later."
             ),
         ),
         (
-            RetryBudgetExhausted("bank", "retry", "budget"),
-            "bank: rejected by retry (budget)",
+            RetryBudgetExhausted("bank", "retry", "budget_exhausted"),
+            "bank: not retried, the retry budget is used up",
             ("resilience.retry_budget_exhausted", "Temporarily unavailable", 503, LATER),
         ),
         (

@@ -178,6 +178,17 @@ def test_who_unsubscribes_hears_no_more_and_others_do() -> None:
     assert (len(one.events), len(other.events) > 0) == (0, True)
 
 
+def test_advice_is_logged_once_in_place_of_the_error(caplog: pytest.LogCaptureFixture) -> None:
+    registry = Registry("t")
+    guard = Guard("bank", registry=registry)
+    for advice in ("do this", "do that: 100 %s", "do this"):
+        guard.report.failed("fallback.key", TypeError(), advice)
+    assert registry.listener_errors == {"fallback.key": 3}
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "do this"), ("WARNING", "do that: 100 %s")
+    ]  # fmt: skip
+
+
 def test_an_error_that_nobody_saw_is_an_exception_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     registry = Registry("t")
     for _ in range(2):

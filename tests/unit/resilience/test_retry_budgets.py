@@ -16,6 +16,7 @@ from seawall.resilience import (
     Registry,
     Retry,
     RetryBudget,
+    RetryBudgetExhausted,
     RetryRule,
     RetryThrottle,
     TimedOut,
@@ -58,6 +59,22 @@ def test_guards_share_a_budget_by_name() -> None:
     assert left(a) == left(b) == 0
     assert a.read()[a.ledger.layout.at("retry_calls", "default", "exhausted")] == 3
     assert b.read()[b.ledger.layout.at("retry_calls", "default", "budget_exhausted")] == 7
+
+
+def test_the_exception_says_that_it_was_the_budget(bench: Callable[..., Bench]) -> None:
+    """It goes to the caller unchanged; in its traceback whoever is on call reads why it was not retried."""
+    budget = RetryBudget(ratio=0, floor_per_second=0.1, ttl=10)
+    b = bench(retry=Retry(attempts=3, base_delay=0, budget=budget, on_result=lambda result: result == "busy"))
+    first, later = ConnectionError("first"), ConnectionError("later")
+    assert b(fails(first)) is first
+    used_up = str(RetryBudgetExhausted("bank", "retry", "budget_exhausted"))
+    assert first.__notes__ == [used_up, "bank: gave up after 2 attempts"]
+    # However often it is raised.
+    assert b(fails(later), times=3) is later
+    assert later.__notes__ == [used_up]
+    # An answer that is not wanted is no exception.
+    assert b(lambda: "busy") == "busy"
+    assert b.count("retry_calls", "default", "budget_exhausted") == 5
 
 
 def test_budgets_without_a_name_are_apart() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -18,6 +20,8 @@ def ask(*args: Any, **kwargs: Any) -> None: ...
 
 
 SOURCE: Source = ("default", ask)
+NOT_KEPT = "no answer of ask is kept for stale_for: type"
+PASS_A_KEY = "so pass Fallback(key=...), a function of its arguments"
 
 
 def store(**settings: Any) -> StaleStore:
@@ -68,14 +72,92 @@ def test_a_key_of_ones_own_is_made_of_all_arguments() -> None:
 
 
 def test_what_has_no_key_is_not_kept_and_that_is_told() -> None:
-    told: list[Exception] = []
-    kept = StaleStore(Fallback(stale_for=60), told.append)
+    told: list[tuple[Exception, str]] = []
+    kept = StaleStore(Fallback(stale_for=60), lambda *said: told.append(said))
     kept.keep(SOURCE, ([],), {}, "answer", 0.0)
     assert kept.get(SOURCE, ([],), {}, 0.0) is None
-    assert [type(error) for error in told] == [TypeError, TypeError]
+    assert [type(error) for error, _ in told] == [TypeError, TypeError]
+    assert {advice for _, advice in told} == {f"{NOT_KEPT} list has no hash, {PASS_A_KEY}"}
     silent = store()
     silent.keep(SOURCE, ([],), {}, "answer", 0.0)
     assert silent.get(SOURCE, ([],), {}, 0.0) is None
+
+
+def impatient(*_: object) -> None:
+    raise TypeError("no question")
+
+
+class Touchy:
+    def __hash__(self) -> int:
+        raise ValueError("unhashable type: 'Touchy'")
+
+
+@dataclass
+class Session:
+    user: str
+
+    def balance(self, currency: str = "EUR") -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "key", "said"),
+    [
+        (ask, (Session("me"),), None, f"{NOT_KEPT} Session has no hash, {PASS_A_KEY}"),
+        (ask, ((1, [2]),), None, f"{NOT_KEPT} list has no hash, {PASS_A_KEY}"),
+        (
+            Session.balance,
+            (Session("me"),),
+            None,
+            f"no answer of Session.balance is kept for stale_for: type Session has no hash, {PASS_A_KEY}",
+        ),
+        (ask, (1,), lambda _: {}, f"{NOT_KEPT} dict has no hash, and its key holds one"),
+        *(
+            (
+                Session("me").balance,
+                ("EUR",),
+                key,
+                "no answer of Session.balance is kept for stale_for: type Session has no hash, "
+                "and it is bound to one: guard the plain function, and pass Fallback(key=...)",
+            )
+            for key in (None, str)
+        ),
+        (ask, (1,), impatient, ""),
+        (ask, (Touchy(),), None, ""),
+    ],
+)
+def test_what_lacks_a_hash_and_what_to_do(
+    function: Callable[..., Any], args: tuple[Any, ...], key: Callable[..., Any] | None, said: str
+) -> None:
+    told: list[str] = []
+    kept = StaleStore(Fallback(stale_for=60, key=key), lambda _, advice: told.append(advice))
+    kept.keep(("default", function), args, {}, "answer", 0.0)
+    assert told == [said]
+    assert kept.get(("default", function), args, {}, 0.0) is None
+    assert told == [said, said]
+    assert not kept._values
+
+
+def test_a_key_is_made_before_the_lock_is_taken() -> None:
+    locked: list[bool] = []
+
+    def key(number: int) -> int:
+        free: list[bool] = []
+
+        def take() -> None:
+            free.append(kept._lock.acquire(blocking=False))
+            if free[0]:
+                kept._lock.release()
+
+        thread = Thread(target=take)
+        thread.start()
+        thread.join()
+        locked.append(not free[0])
+        return number
+
+    kept = store(key=key)
+    kept.keep(SOURCE, (1,), {}, "answer", 0.0)
+    assert kept.get(SOURCE, (1,), {}, 0.0) == ("answer", 0.0)
+    assert locked == [False, False]
 
 
 def test_a_forked_child_has_a_lock_of_its_own() -> None:
