@@ -155,5 +155,6 @@ def _rule(context: Context, rule: Recording | Alert) -> dict[str, object]:
         written["keep_firing_for"] = window(rule.keep)
     # Values of labels are templates too.
     written["labels"] = {name: value.replace("{{", '{{"{{"}}') for name, value in rule.static_labels.items()}
-    written["annotations"] = {name: text.template() for name, text in links.texts(context, rule).items()}
+    texts = links.texts(context, rule)
+    written["annotations"] = {name: text.template(context.by) for name, text in texts.items()}
     return written

@@ -6,13 +6,15 @@ template is executed, with names that users chose as data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import quote_plus
 
 from seawall.telemetry.catalog import DEGRADATIONS, POLICY_SETTING
 
+#: Names of the labels that tell one guard of one service from all others.
+Labels = Sequence[str]
 Format = Literal["percent", "seconds", "number", "count"]
 _PIPES: dict[Format, str] = {
     "percent": "humanizePercentage",
@@ -33,7 +35,9 @@ class Seen:
 
 
 class Part(Protocol):
-    def template(self) -> str: ...
+    def template(self, by: Labels) -> str:
+        """``by``: what a question about the alert's guard has to name."""
+
     def shown(self, seen: Seen) -> str: ...
 
 
@@ -43,7 +47,7 @@ class Literally:
 
     text: str
 
-    def template(self) -> str:
+    def template(self, by: Labels) -> str:
         return self.text.replace("{{", '{{"{{"}}')
 
     def shown(self, seen: Seen) -> str:
@@ -57,7 +61,7 @@ class Label:
     name: str
     in_url: bool = False
 
-    def template(self) -> str:
+    def template(self, by: Labels) -> str:
         return f"{{{{ $labels.{self.name}{' | urlquery' if self.in_url else ''} }}}}"
 
     def shown(self, seen: Seen) -> str:
@@ -71,7 +75,7 @@ class Value:
 
     format: Format
 
-    def template(self) -> str:
+    def template(self, by: Labels) -> str:
         return f"{{{{ $value | {_PIPES[self.format]} }}}}"
 
     def shown(self, seen: Seen) -> str:
@@ -89,10 +93,10 @@ class Setting:
     setting: str
     format: Format
 
-    def template(self) -> str:
-        selector = _selector(POLICY_SETTING.name, f'policy="{self.policy}",setting="{self.setting}"')
+    def template(self, by: Labels) -> str:
+        more = f',policy="{self.policy}",setting="{self.setting}"'
         return (
-            f"{{{{ with printf {_go(f'max({selector})')} $labels.job $labels.dependency | query }}}}"
+            f"{{{{ with {_asked(f'max({POLICY_SETTING.name}%s)', by, more)} | query }}}}"
             f"{{{{ . | first | value | {_PIPES[self.format]} }}}}{{{{ else }}}}not set{{{{ end }}}}"
         )
 
@@ -105,10 +109,9 @@ class Setting:
 class Meanwhile:
     """What callers get meanwhile: the modes of the guard's fallback, asked from Prometheus, or none."""
 
-    def template(self) -> str:
-        query = f"count by (mode) ({_selector(DEGRADATIONS.name)})"
+    def template(self, by: Labels) -> str:
         return (
-            f"{{{{ with printf {_go(query)} $labels.job $labels.dependency | query }}}}"
+            f"{{{{ with {_asked(f'count by (mode) ({DEGRADATIONS.name}%s)', by)} | query }}}}"
             "Meanwhile callers get degraded answers from its fallback ("
             '{{ range $i, $s := . | sortByLabel "mode" }}{{ if $i }}, {{ end }}'
             '{{ $s | label "mode" }}{{ end }}).'
@@ -127,8 +130,8 @@ class Meanwhile:
 class Text:
     parts: tuple[Part, ...]
 
-    def template(self) -> str:
-        return "".join(part.template() for part in self.parts)
+    def template(self, by: Labels) -> str:
+        return "".join(part.template(by) for part in self.parts)
 
     def shown(self, seen: Seen) -> str:
         return "".join(part.shown(seen) for part in self.parts)
@@ -162,10 +165,8 @@ def human(value: float, how: Format) -> str:
     return f"{sign}{abs(value):.4g}s"
 
 
-def _selector(name: str, more: str = "") -> str:
-    """Selector whose job and dependency are filled in by Go's ``%q``, which quotes as PromQL does."""
-    return f"{name}{{job=%q,dependency=%q{',' + more if more else ''}}}"
-
-
-def _go(literal: str) -> str:
-    return '"' + literal.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _asked(query: str, by: Labels, more: str = "") -> str:
+    """A query in which ``%s`` selects the alert's guard. Go's ``%q`` quotes its labels, as PromQL does."""
+    matchers = ",".join(f"{name}=%q" for name in by) + more
+    literal = query.replace("%s", f"{{{matchers}}}").replace("\\", "\\\\").replace('"', '\\"')
+    return " ".join((f'printf "{literal}"', *(f"$labels.{name}" for name in by)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -51,6 +52,16 @@ def test_groups_and_inhibitions_stay_within_the_cluster(document: Json) -> None:
         assert {"cluster", "region", "job", "dependency"} <= set(rule["equal"])
         for side in ("source_matchers", "target_matchers"):
             assert 'region=~".+"' in rule[side]
+
+
+def test_settings_and_fallbacks_are_asked_of_the_guard_in_its_cluster(document: Json) -> None:
+    made = build(document, FLEET)
+    rules = "".join(text for path, text in made.items() if path.startswith("prometheus/rules/"))
+    asked = re.findall(r"{{ with (printf .*?) \| query }}", rules)
+    assert len(asked) > 50
+    for query in asked:
+        assert "{region=%q,job=%q,dependency=%q" in query
+        assert query.endswith('" $labels.region $labels.job $labels.dependency')
 
 
 def test_links_and_notifications_name_the_cluster(document: Json) -> None:
