@@ -9,8 +9,6 @@ from pathlib import Path
 
 import yaml
 
-#: Files whose recordings boards ask for.
-FILES = ("prometheus/rules/rates.yml", "prometheus/rules/boards.yml")
 Rule = dict[str, str]
 
 
@@ -19,8 +17,9 @@ def stages(bundle: Mapping[str, str], boards: Mapping[str, str]) -> list[list[Ru
 
     Each stage asks for raw series and for what the stages before have recorded.
     """
-    groups = [group for file in FILES for group in yaml.safe_load(bundle[file])["groups"]]
-    every = {rule["record"]: rule for group in groups for rule in group["rules"]}
+    files = [yaml.safe_load(text) for path, text in bundle.items() if path.startswith("prometheus/rules/")]
+    rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
+    every = {rule["record"]: rule for rule in rules if "record" in rule}
     wanted = {name for text in boards.values() for name in asked(text)}
     while more := {name for each in wanted for name in asked(every[each]["expr"])} - wanted:
         wanted |= more

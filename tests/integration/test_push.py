@@ -27,6 +27,8 @@ from seawall.telemetry.otlp import SIGNALS, Signal
 
 PROTOCOLS: tuple[Transport, ...] = ("grpc", "http")
 PATIENCE = 20.0
+#: Seconds that who waits for a collector that does not answer would wait, and that a busy machine may add.
+WAITED, BUSY = 60.0, 5.0
 
 
 @pytest.fixture(autouse=True)
@@ -227,6 +229,7 @@ def test_a_collector_that_does_not_answer_holds_up_no_end(
             signals=(signal,),
             interval=0.01,
             metrics_interval=0.01,
+            timeout=WAITED,
             shutdown_deadline=0.5,
         )
         manager = ResilienceManager(registry, "shop", otlp=otlp, log_stream=io.StringIO())
@@ -237,7 +240,7 @@ def test_a_collector_that_does_not_answer_holds_up_no_end(
             registry.get("bank").call(fail)  # type: ignore[union-attr]
         began = time.perf_counter()
         manager.stop()
-        assert time.perf_counter() - began < 0.5 + 0.5
+        assert time.perf_counter() - began < 0.5 + BUSY
     lost = {key for key, n in manager.dropped.counts().items() if n}
     name = "spans" if signal == "traces" else signal
     assert lost & {(name, "shutdown"), (name, "export_failed")} != set()
@@ -253,7 +256,7 @@ from seawall.startup import OtlpSettings, ResilienceManager
 registry = Registry("shop")
 guard = registry.guard("bank")
 otlp = OtlpSettings(endpoint=sys.argv[1], protocol=sys.argv[2], signals=("traces", "metrics", "logs"),
-                    shutdown_deadline=0.5)
+                    timeout=float(sys.argv[3]), shutdown_deadline=0.5)
 ResilienceManager(registry, "shop", otlp=otlp).start()
 guard.call(int)
 print(time.monotonic(), flush=True)
@@ -263,9 +266,9 @@ print(time.monotonic(), flush=True)
         silent.listen()
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         done = subprocess.run(
-            [sys.executable, "-c", script, endpoint, protocol],
+            [sys.executable, "-c", script, endpoint, protocol, str(WAITED)],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         ended = time.monotonic()
     assert (done.returncode, done.stderr) == (0, "")
-    assert ended - float(done.stdout) < 0.5 + 3.0  # the interpreter's own end is in it
+    assert ended - float(done.stdout) < 0.5 + 2 * BUSY  # the interpreter's own end is in it

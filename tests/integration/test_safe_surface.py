@@ -235,14 +235,15 @@ def test_silence_ends_at_the_deadline(serve: Serve) -> None:
 
 def test_silence_after_the_handshake_ends_too(serve: Serve, folder: Path) -> None:
     server = serve(TLS, headers=0.3)
+    # The server's clock may begin before the client hears that the handshake is done.
+    began = time.monotonic()
     with (
         socket.create_connection(("localhost", server.port), 10) as raw,
         trusting(folder).wrap_socket(raw, server_hostname="localhost") as client,
     ):
-        began = time.monotonic()
         with suppress(ssl.SSLEOFError, ConnectionResetError):
             assert client.recv(1000) == b""
-        assert 0.2 < time.monotonic() - began < 3
+        assert 0.3 <= time.monotonic() - began < 3
 
 
 def test_who_never_reads_is_cut_off(serve: Serve, folder: Path) -> None:
@@ -260,8 +261,7 @@ def test_who_never_reads_is_cut_off(serve: Serve, folder: Path) -> None:
         # Until then, the only place is taken.
         with pytest.raises((ssl.SSLError, ConnectionResetError)):
             handshake(server, trusting(folder))
-        time.sleep(4.0)
-        assert handshake(server, trusting(folder)) == "TLSv1.3"
+        assert until_free(lambda: handshake(server, trusting(folder))) == "TLSv1.3"
 
 
 def test_a_new_certificate_is_taken_without_a_new_start(

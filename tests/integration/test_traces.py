@@ -22,6 +22,8 @@ from seawall.telemetry import catalog, correlation
 Protocol = Literal["grpc", "http"]
 PROTOCOLS: tuple[Protocol, ...] = ("grpc", "http")
 PATIENCE = 20.0
+#: Seconds that who waits for a collector that does not answer would wait, and that a busy machine may add.
+WAITED, BUSY = 60.0, 5.0
 
 
 def settings(receiver: Receiver, protocol: Protocol) -> OtlpSettings:
@@ -123,6 +125,7 @@ def test_a_collector_that_does_not_answer_holds_nobody_up(protocol: Protocol, li
             protocol=protocol,
             queue=100,
             batch=10,
+            timeout=WAITED,
             shutdown_deadline=0.5,
         )
         manager = ResilienceManager(registry, "shop", otlp=otlp, logs=None)
@@ -134,8 +137,8 @@ def test_a_collector_that_does_not_answer_holds_nobody_up(protocol: Protocol, li
             slowest = max(slowest, time.perf_counter() - began)
         began = time.perf_counter()
         manager.stop()
-        assert time.perf_counter() - began < 0.5 + 0.5
-    assert slowest < 0.25  # it would be seconds, had a call waited for the collector
+        assert time.perf_counter() - began < 0.5 + BUSY
+    assert slowest < BUSY
     lost = sum(n for (signal, _), n in manager.dropped.counts().items() if signal == "spans")
     assert 400 - otlp.batch <= lost <= 400  # what is being sent when the deadline is over may still arrive
 
