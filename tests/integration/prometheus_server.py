@@ -32,7 +32,7 @@ def until(answer: Callable[[], Any]) -> Any:
         try:
             if found := answer():
                 return found
-        except httpx.TransportError:
+        except (httpx.TransportError, OSError):
             pass
         Event().wait(0.05)
     raise AssertionError("no answer in time")

@@ -15,6 +15,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from seawall.telemetry.batch import BatchProcessor
 from seawall.telemetry.dropped import Dropped
 
+#: Seconds that a busy machine may add. Who waits for this collector waits for ever.
+BUSY = 5.0
+
 
 class Stuck(SpanExporter):
     """The collector is gone: every export, and the closing, take for ever."""
@@ -51,7 +54,7 @@ def test_opentelemetry_python_4043_an_outage_of_the_collector_does_not_hang_the_
     exporter = Stuck()
     processor, _ = exporting_to(exporter, 1)
     assert exporter.entered.wait(10)
-    assert seconds(lambda: processor.stop(0.2)) < 0.2 + 1.0
+    assert seconds(lambda: processor.stop(0.2)) < 0.2 + BUSY
     exporter.let_go.set()
 
 
@@ -59,7 +62,7 @@ def test_opentelemetry_python_4568_a_flush_keeps_its_time_limit() -> None:
     exporter = Stuck()
     processor, _ = exporting_to(exporter, 3)
     assert exporter.entered.wait(10)
-    assert 0.2 <= seconds(lambda: processor.force_flush(200)) < 0.2 + 1.0
+    assert 0.2 <= seconds(lambda: processor.force_flush(200)) < 0.2 + BUSY
     assert not processor.force_flush(1)
     exporter.let_go.set()
     assert processor.force_flush(10_000)

@@ -142,7 +142,7 @@ class Registry:
         if advice:
             if advice not in self._advised:
                 self._advised.add(advice)
-                _log.warning("%s", advice)
+                _log.warning(advice)
         elif self.listener_errors[name] == 1:
             kind = type(error).__name__ if error else "an exception"
             _log.warning("listener %s raised %s; further errors are counted, not logged", name, kind)
