@@ -126,7 +126,7 @@ def prometheus(folder: Path, serve: Serve, registry: Registry) -> Iterator[Prome
         ("other_name", mutual, SECURE % CLIENT.replace("scraper", "other") + right),
         ("not_signed", mutual, SECURE % CLIENT.replace("scraper", "stranger") + right),
     ]
-    text = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
+    text = "global: {scrape_interval: 2s, scrape_timeout: 2s}\nscrape_configs:\n"
     text += "".join(JOB.format(name=name, port=server.port) + more for name, server, more in jobs)
     with running(folder, text) as server:
         until(lambda: len(server.query("sum_over_time(up[1m]) >= 2")) == 5)

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.servers
 
 NASTY = '"} or x{z="\\ {{ .Foo }} %s \N{SNOWMAN}'
 CONFIG = """
-global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs:
   - job_name: shop
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
@@ -81,7 +81,8 @@ def scene() -> Iterator[Scene]:
     Tracing(registry, provider).start()
     bank = registry.guard(
         "bank",
-        breaker=Breaker(minimum_calls=4),
+        # Open for as long as all this takes.
+        breaker=Breaker(minimum_calls=4, open_for=3600.0),
         retry=Retry(attempts=2, base_delay=0.001),
         timeout=Timeout(total=5.0),
         bulkhead=Bulkhead(limit=2),
