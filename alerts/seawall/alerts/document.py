@@ -13,6 +13,8 @@ from seawall.resilience.errors import ConfigurationError
 SCHEMA = "seawall.policies/1"
 CRITICALITIES = ("critical", "default", "sheddable")
 POLICIES = ("breaker", "retry", "timeout", "bulkhead", "rate_limit", "fallback", "hedge", "coalesce")
+#: What `is_name` takes.
+NAME = "1 to 200 characters, none a control or a separator of lines"
 
 _OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HASH = re.compile(r"[0-9a-f]{16}")
@@ -76,9 +78,7 @@ def parse(document: object) -> Document:
         problems.append(f"policy document: schema is {document.get('schema')!r}; allowed: {SCHEMA!r}")
     service = document.get("service")
     if not is_name(service):
-        problems.append(
-            f"policy document: service is {service!r}; allowed: 1 to 200 characters, none a control"
-        )
+        problems.append(f"policy document: service is {service!r}; allowed: {NAME}")
     entries = document.get("guards")
     if not isinstance(entries, list):
         problems.append("policy document: guards is missing; allowed: a list")
@@ -101,7 +101,8 @@ def parse(document: object) -> Document:
 
 def _guard(where: str, entry: object, problems: list[str]) -> GuardPolicy | None:
     if not isinstance(entry, Mapping) or not is_name(entry.get("name")):
-        problems.append(f"{where}: name is missing; allowed: 1 to 200 characters, none a control")
+        found = f"{entry['name']!r}" if isinstance(entry, Mapping) and "name" in entry else "missing"
+        problems.append(f"{where}: name is {found}; allowed: {NAME}")
         return None
     name = str(entry["name"])
     where = f"guard {name!r}"
@@ -187,9 +188,9 @@ def _numbers(where: str, policies: Mapping[str, Mapping[str, object]]) -> list[s
 
 
 def is_name(value: object) -> bool:
-    """What services and guards may be called."""
+    """What services and guards may be called: what `seawall.resilience` takes, too."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= 200
-        and not any(unicodedata.category(char) in ("Cc", "Cs") for char in value)
+        and not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value)
     )

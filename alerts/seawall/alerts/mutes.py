@@ -16,6 +16,7 @@ MONTHS = (
     "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
+_DAY = re.compile(r"[1-9]|[12][0-9]|3[01]")
 _TIMES = re.compile(r"(([01][0-9]|2[0-3]):[0-5][0-9])-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
 
 
@@ -84,7 +85,7 @@ class Mute:
                         f"{name} has {first!r} to {last!r}; allowed: {order[0]} to {order[-1]}, in this order"
                     )
         for first, last in self.ranges("days_of_month"):
-            if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= 31):
+            if not (_DAY.fullmatch(first) and _DAY.fullmatch(last) and int(first) <= int(last)):
                 yield f"days_of_month has {first!r} to {last!r}; allowed: 1 to 31, in this order"
         zones = zoneinfo.available_timezones()
         if zones and self.location not in zones:

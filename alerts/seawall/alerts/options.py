@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass
 
-from seawall.alerts.document import is_name
+from seawall.alerts import labels
+from seawall.alerts.document import NAME, is_name
 from seawall.alerts.mutes import Mute
 from seawall.alerts.receivers import Receiver, Webhook, everyone_is_told
 from seawall.alerts.targets import OLDEST, Target
 from seawall.alerts.targets import parse as target_of
-from seawall.alerts.urls import url_problem
+from seawall.alerts.urls import is_place, url_problem
 from seawall.resilience.errors import ConfigurationError
 from seawall.telemetry.promql import window
 
@@ -20,8 +20,9 @@ from seawall.telemetry.promql import window
 BASE_WINDOW = 300.0
 #: A rate needs this many scrapes in its window to survive one that is missed.
 SCRAPES_PER_WINDOW = 4
-
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+#: The largest of each: longer ones, times ten of the windows that rules have, are no lengths of time to Go.
+MOST = {"scrape_interval": 86_400, "evaluation_interval": 86_400, "time_factor": 100}
+A_YEAR = 31_536_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,26 +89,17 @@ class Options:
             if problem := url_problem(getattr(self, name)):
                 problems.append(f"options.{name} {problem}")
         if self.job and not is_name(self.job):
-            problems.append(f"options.job is {self.job!r}; allowed: 1 to 200 characters, none a control")
+            problems.append(f"options.job is {self.job!r}; allowed: {NAME}")
         if not is_name(self.cluster) or "$" in self.cluster:
             problems.append(
-                f"options.cluster is {self.cluster!r}; allowed: 1 to 200 characters, none a control or $, "
-                "where Prometheus 3 would put a variable of its environment"
+                f"options.cluster is {self.cluster!r}; allowed: {NAME} or $, where Prometheus 3 would "
+                "put a variable of its environment"
             )
         problems += self._notifications()
-        for label, _ in self.target_labels:
-            if not _LABEL.fullmatch(label) or label.startswith("__") or label in ("job", "instance"):
-                problems.append(
-                    f"options.target_labels names {label!r}; allowed: letters, digits and _, but job, "
-                    f"instance, __*"
-                )
-        for name in ("cluster_label", "namespace_label", "job_label", "instance_label"):
-            value = getattr(self, name)
-            if not value and name in ("cluster_label", "namespace_label"):
-                continue
-            if not _LABEL.fullmatch(value) or value.startswith("__"):
-                # Prometheus keeps the others for itself, and drops them.
-                problems.append(f"options.{name} is {value!r}; allowed: letters, digits and _, but __*")
+        problems += [f"options.target_labels {wrong}" for wrong in labels.of_targets(self.target_labels)]
+        names = ("cluster_label", "namespace_label", "job_label", "instance_label")
+        given = {name: getattr(self, name) for name in names}
+        problems += [f"options.{wrong}" for wrong in labels.of_services(given)]
         if problems:
             raise ConfigurationError(problems)
 
@@ -143,11 +135,10 @@ def _positive(name: str, value: object) -> list[str]:
         and math.isfinite(value)
         and value >= 0.001
     ):
-        return []
+        most = MOST.get(name, A_YEAR)
+        return [] if value <= most else [f"options.{name} is {value!r}; allowed: a number of at most {most}"]
     return [f"options.{name} is {value!r}; allowed: a number of at least 0.001"]
 
 
 def _address(name: str, address: str) -> list[str]:
-    host, _, port = address.rpartition(":")
-    good = bool(host) and port.isdecimal() and 0 < int(port) < 65536 and not re.search(r"[\s/@{}]", host)
-    return [] if good else [f"options.{name} holds {address!r}; allowed: host:port"]
+    return [] if is_place(address) else [f"options.{name} holds {address!r}; allowed: host:port"]

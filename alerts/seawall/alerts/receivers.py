@@ -13,14 +13,15 @@ from typing import ClassVar
 from seawall.alerts.document import CRITICALITIES
 from seawall.alerts.model import Severity
 from seawall.alerts.targets import Target
-from seawall.alerts.urls import url_problem
+from seawall.alerts.urls import is_place, url_problem
 from seawall.resilience.errors import ConfigurationError
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 
-_ADDRESS = re.compile(r"[^@\s,<>\"{}]+@[^@\s,<>\"{}]+")
-_SMARTHOST = re.compile(r"[^\s/@{}:]+:[0-9]{1,5}")
+#: As mail servers take it without quotes. Braces are Alertmanager's own.
+_ATOM = r"(?:[A-Za-z0-9!#$%&'*+/=?^_`|~-]|[^\x00-\xa0])+"
+_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@[\w-]+(?:\.[\w-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +140,9 @@ class Email(Receiver):
             yield "to is empty; allowed: at least one address"
         for name, addresses in (("to", self.to), ("sender", (self.sender,))):
             for address in addresses:
-                if not _ADDRESS.fullmatch(address):
+                if not _ADDRESS.fullmatch(address) or not address.isprintable():
                     yield f"{name} is {address!r}; allowed: name@host"
-        if not _SMARTHOST.fullmatch(self.smarthost) or not 0 < int(self.smarthost.rpartition(":")[2]) < 65536:
+        if not is_place(self.smarthost):
             yield f"smarthost is {self.smarthost!r}; allowed: host:port"
         if bool(self.user) is not bool(self.password_file):
             yield "user and password_file belong together; allowed: both, or neither"

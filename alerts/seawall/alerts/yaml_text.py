@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
+
+#: What PyYAML leaves bare and YAML 1.2, or Go, takes for a number or a truth.
+_OTHER = re.compile(
+    r"[yYnN]|[-+]?(?:0[oO][0-7_]+|0[xX][0-9a-fA-F_]+|0[bB][01_]+"
+    r"|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9_]+)?)"
+)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -17,7 +25,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     plain = all(" " <= char <= "~" or ("\u00a1" <= char <= "\ud7ff" and char.isprintable()) for char in value)
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if plain else '"')
+    known = plain and not _OTHER.fullmatch(value)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if known else '"')
 
 
 _Dumper.add_representer(str, _text)

@@ -236,6 +236,8 @@ LISTENER_ERRORS = Series(
 
 SERIES: tuple[Series, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Series))
 BY_NAME = {series.name: series for series in SERIES}
+#: Labels of series about a dependency, and of alerts: a target with one of these would hide them.
+OWN_LABELS = {"le", "alertname", "severity"}.union(*(s.labels for s in SERIES if "dependency" in s.labels))
 BY_FIELD = {series.field: series for series in SERIES if series.field}
 
 SPAN_CALL = "seawall.call"

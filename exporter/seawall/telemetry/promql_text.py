@@ -10,11 +10,19 @@ from decimal import Decimal
 from typing import Literal
 
 _REGEX_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+#: What `by (...)` takes for something else, in any case.
+_NO_LABELS = ("inf", "nan", "without")
 _UNITS = (("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 
 
 class QueryError(ValueError):
     """An expression that could not be right: an unknown label, a rate of a gauge, a window that is none."""
+
+
+def is_label(text: object) -> bool:
+    """Whether targets may have a label of this name, and PromQL takes it wherever a label stands."""
+    return isinstance(text, str) and bool(_LABEL.fullmatch(text)) and text.lower() not in _NO_LABELS
 
 
 def quoted(text: str) -> str:

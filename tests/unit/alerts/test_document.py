@@ -31,7 +31,16 @@ def set_(*path: Any) -> Callable[[Any], None]:
         (set_("service", ""), "service is ''"),
         (set_("guards", None), "guards is missing"),
         (set_("guards", 0, 7), "guards[0]: name is missing"),
-        (set_("guards", 0, "name", "a\nb"), "guards[0]: name is missing"),
+        (
+            set_("guards", 0, "name", "a\nb"),
+            "guards[0]: name is 'a\\nb'; allowed: 1 to 200 characters, none a",
+        ),
+        (
+            set_("guards", 0, "name", "a\u2028b"),
+            "guards[0]: name is 'a\\u2028b'; allowed: 1 to 200 characters, none a control or a separator of "
+            "lines",
+        ),
+        (set_("service", "a\u2029b"), "policy document: service is 'a\\u2029b'; allowed: 1 to 200"),
         (
             set_("guards", 0, "criticality", "high"),
             "criticality is 'high'; allowed: critical, default, sheddable",

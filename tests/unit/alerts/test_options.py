@@ -28,6 +28,39 @@ from seawall.resilience import ConfigurationError
         ({"runbook_base_url": "http://x/{{ .Y }}"}, "options.runbook_base_url is"),
         ({"target_labels": (("job", "x"),)}, "options.target_labels names 'job'"),
         ({"target_labels": (("a-b", "x"),)}, "options.target_labels names 'a-b'"),
+        ({"target_labels": (("inf", "x"),)}, "options.target_labels names 'inf'"),
+        (
+            {"target_labels": (("dependency", "x"),)},
+            "options.target_labels names 'dependency'; allowed: others",
+        ),
+        (
+            {"target_labels": (("a", "x"), ("a", "y"))},
+            "options.target_labels names 'a' 2 times; allowed: once",
+        ),
+        (
+            {"target_labels": (("a", "\ud800"),)},
+            "options.target_labels says a is '\\ud800'; allowed: 1 to 200",
+        ),
+        ({"cluster_label": "NaN"}, "options.cluster_label is 'NaN'; allowed: letters, digits and _, but"),
+        ({"job_label": "severity"}, "options.job_label is 'severity'; allowed: others than alertname"),
+        (
+            {"namespace_label": "job"},
+            "options.namespace_label and job_label are 'job'; allowed: each another",
+        ),
+        ({"repeat_interval": 1e10}, "options.repeat_interval is 10000000000.0; allowed: a number of at most"),
+        ({"time_factor": 101}, "options.time_factor is 101; allowed: a number of at most 100"),
+        ({"scrape_interval": 86401}, "options.scrape_interval is 86401; allowed: a number of at most 86400"),
+        ({"targets": ("a:\u0663",)}, "options.targets holds 'a:\u0663'; allowed: host:port"),
+        ({"targets": ("::1:9464",)}, "options.targets holds '::1:9464'; allowed: host:port"),
+        ({"targets": ("a\x00:1",)}, "options.targets holds 'a\\x00:1'; allowed: host:port"),
+        ({"webhook_url": "http://x/%zz"}, "options.webhook_url is 'http://x/%zz'; allowed: an http or https"),
+        ({"webhook_url": "http://x:a/"}, "options.webhook_url is 'http://x:a/'; allowed: an http or https"),
+        ({"webhook_url": "\x00http://x/"}, "options.webhook_url is '\\x00http://x/'; allowed: an http or"),
+        ({"webhook_url": "http://u:p@[x"}, "options.webhook_url holds a user name or password"),
+        (
+            {"runbook_base_url": "http://x/a|b"},
+            "options.runbook_base_url is 'http://x/a|b'; allowed: an http",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(settings: dict[str, Any], said: str) -> None:

@@ -59,6 +59,10 @@ def receiver(configuration: dict[str, Any], name: str) -> dict[str, Any]:
         ),
         (Email, {**MAIL, "to": ("a@b", "x")}, ["email.to is 'x'; allowed: name@host"]),
         (Email, {**MAIL, "smarthost": "mail:70000"}, ["email.smarthost is 'mail:70000'; allowed: host:port"]),
+        (Email, {**MAIL, "smarthost": "[mail:25"}, ["email.smarthost is '[mail:25'; allowed: host:port"]),
+        (Email, {**MAIL, "to": ("a(b@c",)}, ["email.to is 'a(b@c'; allowed: name@host"]),
+        (Email, {**MAIL, "to": ("a..b@c",)}, ["email.to is 'a..b@c'; allowed: name@host"]),
+        (Email, {**MAIL, "sender": "a@b;c"}, ["email.sender is 'a@b;c'; allowed: name@host"]),
         (Email, {**MAIL, "require_tls": "no"}, ["email.require_tls is 'no'; allowed: true or false"]),
         (
             Email,

@@ -81,7 +81,7 @@ def test_a_document_with_several_problems_names_each(here: Path, capsys: pytest.
         (["--time-factor", "0"], "options.time_factor is 0.0"),
         (["--exporter", "nohost"], "options.targets holds 'nohost'; allowed: host:port"),
         (["--webhook-url", "x"], "options.webhook_url is 'x'"),
-        (["--cluster", ""], "options.cluster is ''; allowed: 1 to 200 characters, none a control or $"),
+        (["--cluster", ""], "options.cluster is ''; allowed: 1 to 200 characters, none a control or"),
         (
             ["--cluster", "${HOME}"],
             "options.cluster is '${HOME}'; allowed: 1 to 200 characters, none a contr",
@@ -164,8 +164,8 @@ location = "Mars/Olympus"
         "  told.toml: mute.location is 'Mars/Olympus'; allowed: the name of a time zone, such as "
         "Europe/Berlin",
         "  options.time_factor is 0.0; allowed: a number of at least 0.001",
-        "  options.cluster is ''; allowed: 1 to 200 characters, none a control or $, where Prometheus 3 "
-        "would put a variable of its environment",
+        "  options.cluster is ''; allowed: 1 to 200 characters, none a control or a separator of lines "
+        "or $, where Prometheus 3 would put a variable of its environment",
         "  target prometheus is '9.9'; allowed: 2.42 to 2.55, 3.0 to 3.16",
         "  target 'shop=1' is unknown; allowed: prometheus=VERSION, alertmanager=VERSION, or both with a "
         "comma between",
