@@ -135,7 +135,7 @@ class Journey(Attempts):
                 allowed = guard.budget.spend(now)
             if not allowed:
                 if error is not None:
-                    _note(error, str(RetryBudgetExhausted(guard.name, "retry", "budget_exhausted")))
+                    _note(error, str(RetryBudgetExhausted(guard.name)))
                 guard.report.event(BudgetExhausted, op.name, attempt=self.attempts + 1, error=name)
                 return None, "budget_exhausted"
         guard.report.event(RetryScheduled, op.name, attempt=self.attempts + 1, delay=delay, error=name)

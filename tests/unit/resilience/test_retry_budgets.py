@@ -67,11 +67,11 @@ def test_the_exception_says_that_it_was_the_budget(bench: Callable[..., Bench]) 
     b = bench(retry=Retry(attempts=3, base_delay=0, budget=budget, on_result=lambda result: result == "busy"))
     first, later = ConnectionError("first"), ConnectionError("later")
     assert b(fails(first)) is first
-    used_up = str(RetryBudgetExhausted("bank", "retry", "budget_exhausted"))
+    used_up = "bank: not retried, the retry budget is used up"
     assert first.__notes__ == [used_up, "bank: gave up after 2 attempts"]
     # However often it is raised.
     assert b(fails(later), times=3) is later
-    assert later.__notes__ == [used_up]
+    assert later.__notes__ == [used_up] == [str(RetryBudgetExhausted("bank"))]
     # An answer that is not wanted is no exception.
     assert b(lambda: "busy") == "busy"
     assert b.count("retry_calls", "default", "budget_exhausted") == 5
