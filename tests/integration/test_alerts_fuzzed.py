@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.servers_at_hand import ALERTMANAGER, PROMETHEUS, AtHand
-from tests.unit.fuzzed_names import PIECES
+from tests.integration.told_stand_ins import escaped, marked
+from tests.unit.fuzzed_names import seeded
 
 from seawall.alerts import Options, build
 from seawall.alerts.context import Context
@@ -24,16 +24,7 @@ SEED = 20261123
 END = "<end of it>"
 
 
-def fuzzed(count: int) -> list[str]:
-    """Names, each another."""
-    chance = random.Random(SEED)
-    return [
-        f"{number} {''.join(chance.choices(PIECES, k=chance.randint(1, 12)))}"[:190]
-        for number in range(count)
-    ]
-
-
-NAMES = fuzzed(300)
+NAMES = seeded(SEED, 300)
 SERVICES = NAMES[::5]
 
 
@@ -77,14 +68,6 @@ def test_tests_of_rules_pass(bundle: Path) -> None:
     assert files
     at_hand: AtHand = PROMETHEUS[0].values[0]  # type: ignore[attr-defined]
     assert at_hand.fail(files) == {}
-
-
-def escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def marked(text: str) -> str:
-    return "".join("\\" + char if char in "\\`*_~[]<>" else char for char in text)
 
 
 @pytest.mark.parametrize("at_hand", ALERTMANAGER)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.integration import alertmanager_server
 from tests.integration.servers_at_hand import ALERTMANAGER, AtHand
-from tests.integration.told_stand_ins import PASSWORD, ROUTING_KEY, Told, free_port, stand_ins
+from tests.integration.told_stand_ins import ROUTING_KEY, Told, escaped, marked, receivers_of, stand_ins
 
-from seawall.alerts import Email, Options, PagerDuty, Receiver, Slack, Teams, Webhook, build
+from seawall.alerts import Options, Receiver, build
 from seawall.resilience import Breaker, Registry
 
 pytestmark = pytest.mark.servers
@@ -45,41 +42,12 @@ def alert(dependency: str = BANK, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@contextmanager
-def alertmanager(at_hand: AtHand, folder: Path, receivers: tuple[Receiver, ...]) -> Iterator[str]:
-    """The address of one that runs on what was generated."""
+def bundle(at_hand: AtHand, receivers: tuple[Receiver, ...]) -> dict[str, str]:
     registry = Registry(service=SHOP)
     registry.guard(BANK, criticality="critical", breaker=Breaker())
     target = f"alertmanager={at_hand.version}"
     options = Options(receivers=receivers, target=target, group_wait=0, group_interval=1.0)
-    for path, text in build(registry.describe(), options).items():
-        if path.startswith("alertmanager/"):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text, encoding="utf-8")
-    config = folder / "alertmanager/alertmanager.yml"
-    at_hand.run("amtool", "check-config", config)
-    port = free_port()
-    command = [
-        at_hand.tool("prometheus-alertmanager", "alertmanager"), f"--config.file={config}",
-        f"--storage.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            Told().wait("alertmanager is ready", lambda: ready(url))
-            yield url
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(20)
-
-
-def ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/-/ready").status_code == 200
-    except httpx.TransportError:
-        return False
+    return build(registry.describe(), options)
 
 
 Place = tuple[Told, str, AtHand]
@@ -90,39 +58,10 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     at_hand: AtHand = request.param
     folder = tmp_path_factory.mktemp("told")
     with stand_ins() as (told, web, mail):
-        secrets = {"slack": f"{web}/slack\n", "teams": f"{web}/teams\n", "pd": ROUTING_KEY, "pw": PASSWORD}
-        secrets["hook"] = f"{web}/webhook"
-        for name, text in secrets.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        newer = at_hand.version != "0.25"
-        webhook = {"url_file": str(folder / "hook")} if newer else {"url": f"{web}/webhook"}
-        receivers: list[Receiver] = [
-            Webhook(**webhook, user="u", password_file=str(folder / "pw")),  # type: ignore[arg-type]
-            Email(
-                to=("oncall@shop.example", "second@shop.example"), sender="seawall@shop.example",
-                smarthost=mail, user="u", password_file=str(folder / "pw"), require_tls=False,
-            ),
-            Slack(api_url_file=str(folder / "slack"), channel="#shop"),
-            PagerDuty(
-                routing_key_file=str(folder / "pd"), url=f"{web}/pagerduty", severities=("critical",),
-                criticalities=("critical",),
-            ),
-        ]  # fmt: skip
-        if newer:
-            receivers.append(Teams(webhook_url_file=str(folder / "teams")))
-        with alertmanager(at_hand, folder, tuple(receivers)) as url:
+        receivers = receivers_of(folder, web, mail, newer=at_hand.version != "0.25")
+        with alertmanager_server.running(at_hand, folder, bundle(at_hand, tuple(receivers))) as url:
             httpx.post(f"{url}/api/v2/alerts", json=[alert()]).raise_for_status()
             yield told, url, at_hand
-
-
-def escaped(text: str) -> str:
-    """As Slack asks for it."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def marked(text: str) -> str:
-    """As Markdown that is none."""
-    return "".join("\\" + char if char in "\\`*_~[]<>" else char for char in text)
 
 
 LINES = (

@@ -14,11 +14,13 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.integration import alertmanager_server
 from tests.integration.annotations_stand_in import TOKEN, AnnotationsOnly, annotations_only
+from tests.integration.prometheus_server import free_port
 from tests.integration.servers_at_hand import AtHand
 from tests.integration.test_alerts_told import alert as made
-from tests.integration.test_alerts_told import alertmanager
-from tests.integration.told_stand_ins import Told, free_port
+from tests.integration.test_alerts_told import bundle
+from tests.integration.told_stand_ins import Told
 
 from seawall.alerts import Webhook
 from seawall.cli.annotations import Annotations, NotAnnotated, connect, milliseconds
@@ -180,7 +182,8 @@ def test_alertmanager_sends_again_until_grafana_is_back(grafana: AnnotationsOnly
     try:
         assert receiver.stdout is not None
         assert f"annotated in {grafana.url}" in receiver.stdout.readline()
-        with alertmanager(AtHand("0.25"), tmp_path, (webhook,)) as url:
+        oldest = AtHand("0.25")
+        with alertmanager_server.running(oldest, tmp_path, bundle(oldest, (webhook,))) as url:
             now = datetime.now(UTC)
             fresh = made("bank") | {"startsAt": (now - timedelta(minutes=1)).isoformat()}
             httpx.post(f"{url}/api/v2/alerts", json=[fresh]).raise_for_status()

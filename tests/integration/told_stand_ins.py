@@ -14,10 +14,14 @@ from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from tests.integration.prometheus_server import free_port
+
+from seawall.alerts import Email, PagerDuty, Receiver, Slack, Teams, Webhook
 
 Json = dict[str, Any]
 ROUTING_KEY = "R" * 32
@@ -131,9 +135,33 @@ def stand_ins() -> Iterator[tuple[Told, str, str]]:
         web.server_close()
 
 
-def free_port() -> int:
-    import socket
+def receivers_of(folder: Path, web: str, mail: str, *, newer: bool) -> list[Receiver]:
+    """All of the stand-ins, with their secrets in files; ``newer``: than 0.25, which knows fewer."""
+    secrets = {"slack": f"{web}/slack\n", "teams": f"{web}/teams\n", "pd": ROUTING_KEY, "pw": PASSWORD}
+    secrets["hook"] = f"{web}/webhook"
+    for name, text in secrets.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    webhook = {"url_file": str(folder / "hook")} if newer else {"url": f"{web}/webhook"}
+    receivers: list[Receiver] = [
+        Webhook(**webhook, user="u", password_file=str(folder / "pw")),  # type: ignore[arg-type]
+        Email(
+            to=("oncall@shop.example", "second@shop.example"), sender="seawall@shop.example",
+            smarthost=mail, user="u", password_file=str(folder / "pw"), require_tls=False,
+        ),
+        Slack(api_url_file=str(folder / "slack"), channel="#shop"),
+        PagerDuty(
+            routing_key_file=str(folder / "pd"), url=f"{web}/pagerduty", severities=("critical",),
+            criticalities=("critical",),
+        ),
+    ]  # fmt: skip
+    return [*receivers, Teams(webhook_url_file=str(folder / "teams"))] if newer else receivers
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+
+def escaped(text: str) -> str:
+    """As Slack asks for it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def marked(text: str) -> str:
+    """As Markdown that is none."""
+    return "".join("\\" + char if char in "\\`*_~[]<>" else char for char in text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import unicodedata
 
 from hypothesis import strategies as st
@@ -43,3 +44,12 @@ TEXTS = joined((*PIECES, *CONTROLS))
 
 def allowed(text: str) -> bool:
     return 1 <= len(text) <= 200 and all(unicodedata.category(char) not in FORBIDDEN for char in text)
+
+
+def seeded(seed: int, count: int) -> list[str]:
+    """Names, each another: the same for the same seed."""
+    chance = random.Random(seed)
+    return [
+        f"{number} {''.join(chance.choices(PIECES, k=chance.randint(1, 12)))}"[:190]
+        for number in range(count)
+    ]

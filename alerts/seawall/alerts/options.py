@@ -20,7 +20,7 @@ from seawall.telemetry.promql import window
 BASE_WINDOW = 300.0
 #: A rate needs this many scrapes in its window to survive one that is missed.
 SCRAPES_PER_WINDOW = 4
-#: The largest of each: longer ones, times ten of the windows that rules have, are no lengths of time to Go.
+#: The largest of each, so that what is made of it is a length of time to Go, too: 292 years at most.
 MOST = {"scrape_interval": 86_400, "evaluation_interval": 86_400, "time_factor": 100}
 A_YEAR = 31_536_000
 
