@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seawall.dashboards.palette import CRITICALITIES
+from seawall.dashboards.problems import NO_TEXT, is_text
 
 SCHEMA = "seawall.policies/1"
 
@@ -42,6 +43,9 @@ def read(document: Mapping[str, Any]) -> Facts:
     guards = document.get("guards")
     if not isinstance(guards, list) or not all(isinstance(guard, Mapping) for guard in guards):
         raise DocumentError("guards must be a list of objects")
+    service = str(document.get("service", ""))
+    if not is_text(service):
+        raise DocumentError(f"service is {service!r}; {NO_TEXT}")
     policies = [guard.get("policies") or {} for guard in guards]
     present = {name for each in policies for name in each}
     if any((each.get("retry") or {}).get("budget") for each in policies):
@@ -51,7 +55,7 @@ def read(document: Mapping[str, Any]) -> Facts:
     goals = [guard.get("objectives") or {} for guard in guards]
     found = {guard.get("criticality") for guard in guards}
     return Facts(
-        service=str(document.get("service", "")),
+        service=service,
         guards=len(guards),
         policies=frozenset(present),
         modes=frozenset(

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from seawall.dashboards.problems import OptionsError
+from seawall.dashboards.problems import NO_TEXT, OptionsError, is_text
 
 #: Bytes that the data of a ConfigMap may have.
 LARGEST = 1024 * 1024
@@ -52,6 +52,8 @@ class KubernetesOptions:
         ]
         if not _is_key(self.folder_annotation):
             wrong.append(f"annotation {self.folder_annotation!r} is none of Kubernetes")
+        if not is_text(self.folder):
+            wrong.append(f"folder is {self.folder!r}; {NO_TEXT}")
         if not self.instance_labels:
             wrong.append("no label selects a Grafana: grafana-operator would take every one")
         if wrong:
@@ -101,7 +103,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if value[:1] == "{" else None)
+    # What begins with a letter is a word to every reader of YAML; a bare 1e3 is a number to Kubernetes.
+    word = len(value) > 1 and value[0].isascii() and value[0].isalpha()
+    style = "|" if value[:1] == "{" else None if word else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(str, _text)

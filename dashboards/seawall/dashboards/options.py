@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, fields
 
 from seawall.dashboards.palette import Palette
 from seawall.dashboards.panels import Panel, Row
-from seawall.dashboards.problems import OptionsError, wrong_items, wrong_type
+from seawall.dashboards.problems import NO_TEXT, OptionsError, is_text, wrong_items, wrong_type
+from seawall.telemetry.catalog import OWN_LABELS
+from seawall.telemetry.promql_text import is_label, seconds, window
 
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _PREFIX = re.compile(r"[a-zA-Z0-9_-]{1,16}")
-_INTERVAL = re.compile(r"[1-9][0-9]*(ms|s|m|h)")
-_WINDOW = re.compile(r"([1-9][0-9]*(ms|s|m|h))+")
+_INTERVAL = re.compile(r"[1-9][0-9]{0,8}(ms|s|m|h)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +72,12 @@ class Options:
             "cluster_label": self.cluster_label or "cluster",
             "namespace_label": self.namespace_label or "namespace",
         }
-        wrong = [f"{k} {v!r} is no label name" for k, v in labels.items() if not _LABEL.fullmatch(v)]
-        taken = [name for name in labels.values() if name in ("dependency", "operation", "le")]
+        wrong = [
+            f"{k} {v!r} is no label name; allowed: letters, digits and _, but __*, inf, nan, without"
+            for k, v in labels.items()
+            if not is_label(v)
+        ]
+        taken = sorted(OWN_LABELS & set(labels.values()))
         wrong += [f"label {name!r} is one of the library's own" for name in taken]
         if len(set(labels.values())) < len(labels):
             wrong.append(f"two of {', '.join(labels)} are the same")
@@ -83,7 +87,9 @@ class Options:
             value = getattr(self, name)
             if not _INTERVAL.fullmatch(value):
                 wrong.append(f"{name} {value!r} is no interval such as 15s or 1m")
-        if not _WINDOW.fullmatch(self.rate_window):
+        length = seconds(self.rate_window)
+        if not length or window(length) != self.rate_window:
+            # Another way to write it would be another name than the rules have.
             wrong.append(f"rate_window {self.rate_window!r} is no window such as 5m or 1m30s")
         if not self.folder.strip():
             wrong.append("folder is empty")
@@ -99,6 +105,13 @@ class Options:
             elif isinstance(setting.default, str):
                 wrong += wrong_type(setting.name, value, str, "a str")
         wrong += wrong_items("tags", self.tags, str, "str")
+        texts = {name: value for s in fields(self) if isinstance(value := getattr(self, name := s.name), str)}
+        texts |= (
+            {f"tags[{n}]": tag for n, tag in enumerate(self.tags) if isinstance(tag, str)}
+            if not wrong
+            else {}
+        )
+        wrong += [f"{name} is {text!r}; {NO_TEXT}" for name, text in texts.items() if not is_text(text)]
         wrong += wrong_type("palette", self.palette, Palette, "a Palette")
         wrong += wrong_type("drop", self.drop, AbstractSet, "a set of board.key, such as overview.calls")
         wrong += wrong_type("extra", self.extra, Mapping, "a mapping of boards to tuples of Row")

@@ -11,6 +11,14 @@ class OptionsError(ValueError):
         self.problems = problems
 
 
+NO_TEXT = "allowed: any text that UTF-8 has, so no lone surrogate"
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written to a file."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def wrong_type(name: str, value: object, kind: type | tuple[type, ...], allowed: str) -> list[str]:
     """What to say where a value is of another kind. A bool is no number."""
     kinds = kind if isinstance(kind, tuple) else (kind,)

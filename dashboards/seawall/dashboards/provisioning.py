@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from seawall.dashboards.options import Options
 
 DATASOURCE_UID = "prometheus"
+#: What YAML takes for a break of lines, or not at all. Beyond U+FFFF it does not know JSON's escapes.
+_NO_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def build(options: Options) -> dict[str, str]:
-    """Texts by path below Grafana's provisioning folder. JSON is YAML: nothing can be quoted wrongly."""
+    """Texts by path below Grafana's provisioning folder. JSON is YAML, but for some characters."""
     return {
         "dashboards/seawall.yml": _text(_dashboards(options)),
         "datasources/seawall.yml": _text(_datasources(options)),
@@ -38,8 +41,7 @@ def _datasources(options: Options) -> dict[str, Any]:
     if options.trace_datasource:
         destination["datasourceUid"] = options.trace_datasource
     if options.trace_url:
-        # Provisioning expands environment variables: a doubled $ stays one.
-        destination["url"] = options.trace_url.replace("$", "$$")
+        destination["url"] = options.trace_url
     if len(destination) > 1:
         settings["exemplarTraceIdDestinations"] = [destination]
     prometheus = {
@@ -55,4 +57,6 @@ def _datasources(options: Options) -> dict[str, Any]:
 
 
 def _text(content: dict[str, Any]) -> str:
-    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    # Provisioning expands environment variables: a doubled $ stays one.
+    return _NO_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("$", "$$"))
