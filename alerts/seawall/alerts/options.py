@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -88,6 +89,8 @@ class Options:
         for name in ("webhook_url", "dashboard_base_url", "runbook_base_url"):
             if problem := url_problem(getattr(self, name)):
                 problems.append(f"options.{name} {problem}")
+            elif name == "dashboard_base_url" and re.search("[?#]", self.dashboard_base_url):
+                problems.append(f"options.{name} is {self.dashboard_base_url!r}; allowed: none with ? or #")
         if self.job and not is_name(self.job):
             problems.append(f"options.job is {self.job!r}; allowed: {NAME}")
         if not is_name(self.cluster) or "$" in self.cluster:
@@ -117,6 +120,10 @@ class Options:
         except ConfigurationError as error:
             return list(error.problems)
         problems = [f"receivers: {lack}" for r in self.receivers if (lack := r.lacks(servers))]
+        try:
+            Webhook(url_file="/checked/elsewhere", token_file=self.webhook_token_file)
+        except ConfigurationError as error:
+            problems += [problem.replace("webhook.", "options.webhook_", 1) for problem in error.problems]
         if self.receivers:
             problems += everyone_is_told(self.receivers)
         twice = [name for name, count in Counter(mute.name for mute in self.mutes).items() if count > 1]

@@ -53,6 +53,11 @@ from seawall.resilience import ConfigurationError
         ({"targets": ("a:\u0663",)}, "options.targets holds 'a:\u0663'; allowed: host:port"),
         ({"targets": ("::1:9464",)}, "options.targets holds '::1:9464'; allowed: host:port"),
         ({"targets": ("a\x00:1",)}, "options.targets holds 'a\\x00:1'; allowed: host:port"),
+        (
+            {"dashboard_base_url": "http://x/?orgId=1"},
+            "options.dashboard_base_url is 'http://x/?orgId=1'; all",
+        ),
+        ({"webhook_token_file": "/secrets/"}, "options.webhook_token_file is '/secrets/'; allowed: the path"),
         ({"webhook_url": "http://x/%zz"}, "options.webhook_url is 'http://x/%zz'; allowed: an http or https"),
         ({"webhook_url": "http://x:a/"}, "options.webhook_url is 'http://x:a/'; allowed: an http or https"),
         ({"webhook_url": "\x00http://x/"}, "options.webhook_url is '\\x00http://x/'; allowed: an http or"),
