@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from seawall import alerts, dashboards
 
 LABELS = ("cluster_label", "namespace_label", "job_label", "instance_label")
+PACE = ("scrape_interval", "time_factor")
 #: Of these arguments, by the names that they have when parsed.
-ASKED = ("boards", *LABELS, "recorded", "scrape_interval", "time_factor")
+ASKED = ("boards", *LABELS, "recorded", *PACE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

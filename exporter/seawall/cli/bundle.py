@@ -132,6 +132,13 @@ def _tidy(folder: Path, gone: list[str]) -> None:
             above.rmdir()
 
 
+def refuse(given: str) -> None:
+    """`CliError` for what can't be a folder of a bundle."""
+    if not given:
+        raise CliError("--out is empty; allowed: a folder, . is this one")
+    _refuse_file(Path(given))
+
+
 def _refuse_file(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise CliError(f"{folder} is a file; allowed: a folder, or a path where there is nothing yet")

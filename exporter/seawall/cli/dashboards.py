@@ -24,9 +24,7 @@ FLAGS = {"recorded": "--without-rules"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     text = "bring dashboards into a Grafana, or up to date there"
-    found = actions.add_parser(
-        "import", help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
-    )
+    found = actions.add_parser("import", help=text, description=text[0].upper() + text[1:] + ".")
     found.add_argument(
         "--url", required=True, metavar="URL", help="Grafana's root, with its sub-path if it has one"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from seawall.cli import boards, bundle, generate_kubernetes
 from seawall.cli.loading import load_document
-from seawall.cli.problem import CliError, reason
+from seawall.cli.problem import CliError, Gathered, reason
 from seawall.resilience import ConfigurationError
 
 EXTRA = ("grafanalib", "jinja2", "yaml")
@@ -90,13 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if not arguments.out:
-        raise CliError("--out is empty; allowed: a folder, . is this one")
-    document = load_document(arguments.source)
-    if document.get("guards") == []:
-        raise CliError(f"{arguments.source} has no guards; allowed: at least one")
-    files = make(document, arguments)
     folder = Path(arguments.out)
+    files = make(arguments)
     elsewhere = next((paths for part, paths in PARTS.items() if arguments.only not in (None, part)), ())
     if arguments.check:
         difference = bundle.compare(folder, files, elsewhere)
@@ -110,8 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, str]:
-    """All files of the bundle by path below the folder, sorted."""
+def make(arguments: argparse.Namespace) -> dict[str, str]:
+    """All files of the bundle by path below the folder, sorted. `CliError` says all that is in the way."""
     try:
         from seawall import alerts, dashboards
     except ModuleNotFoundError as error:
@@ -120,34 +115,55 @@ def make(document: dict[str, Any], arguments: argparse.Namespace) -> dict[str, s
                 f"generating needs {error.name}, which is not installed: pip install 'seawall[generate]'"
             ) from None
         raise
-    base, given = boards.own(arguments), boards.given(arguments)
-    try:
-        rules = _rules(arguments, boards.of_rules(base) | given)
-        options = boards.options(base, given, rules)
-        files = alerts.build(document, rules) if arguments.only != "dashboards" else {}
-        if files and arguments.kubernetes:
-            operated = alerts.KubernetesOptions(**generate_kubernetes.of_alerts(arguments))
+    gathered = Gathered(f"can't generate from {arguments.source}")
+    take = gathered.take
+    take(lambda: bundle.refuse(arguments.out))
+    document = take(lambda: _document(arguments.source)) or {}
+    base, given = take(lambda: boards.own(arguments)) or dashboards.Options(), boards.given(arguments)
+    rules = take(lambda: _rules(arguments, boards.of_rules(base) | given))
+    # What is wrong with labels and pace the rules have said.
+    mine = {k: v for k, v in given.items() if rules or k not in (*boards.LABELS, *boards.PACE)}
+    options = take(lambda: boards.options(base, mine, rules or alerts.Options()))
+    operated = take(lambda: alerts.KubernetesOptions(**generate_kubernetes.of_alerts(arguments)))
+    cluster = take(
+        lambda: dashboards.KubernetesOptions(
+            folder=(options or base).folder, **generate_kubernetes.of_dashboards(arguments)
+        )
+    )
+    files: dict[str, str] = {}
+
+    def of_rules() -> bool:
+        files.update(alerts.build(document, rules or alerts.Options()))
+        if arguments.kubernetes and rules and operated:
             resources = alerts.build_kubernetes(document, files, rules, operated)
-            files |= {f"kubernetes/{name}": text for name, text in resources.items()}
-        if arguments.only == "alerts":
-            return dict(sorted(files.items()))
-        made = dashboards.build(document, options)
-        files |= {f"dashboards/{name}": text for name, text in made.items()}
-        files |= {
-            f"grafana/provisioning/{name}": text
-            for name, text in dashboards.build_provisioning(options).items()
-        }
-        if arguments.kubernetes:
-            cluster = dashboards.KubernetesOptions(
-                folder=options.folder, **generate_kubernetes.of_dashboards(arguments)
-            )
+            files.update({f"kubernetes/{name}": text for name, text in resources.items()})
+        return True
+
+    def of_boards() -> None:
+        chosen = options or dashboards.Options()
+        try:
+            made = dashboards.build(document, chosen)
+        except dashboards.DocumentError as error:
+            raise CliError(f"{gathered.what}: {error}") from None
+        files.update({f"dashboards/{name}": text for name, text in made.items()})
+        provisioning = dashboards.build_provisioning(chosen)
+        files.update({f"grafana/provisioning/{name}": text for name, text in provisioning.items()})
+        if arguments.kubernetes and cluster:
             resources = dashboards.build_kubernetes(made, cluster)
-            files |= {f"kubernetes/{name}": text for name, text in resources.items()}
-    except (ConfigurationError, dashboards.OptionsError) as error:
-        raise CliError.listing(f"can't generate from {arguments.source}", error.problems) from None
-    except dashboards.DocumentError as error:
-        raise CliError(f"can't generate from {arguments.source}: {error}") from None
+            files.update({f"kubernetes/{name}": text for name, text in resources.items()})
+
+    # A document that one of them can't take is not told of twice.
+    if document and (arguments.only == "dashboards" or take(of_rules)) and arguments.only != "alerts":
+        take(of_boards)
+    gathered.tell()
     return dict(sorted(files.items()))
+
+
+def _document(source: str) -> dict[str, Any]:
+    document = load_document(source)
+    if document.get("guards") == []:
+        raise CliError(f"{source} has no guards; allowed: at least one")
+    return document
 
 
 def _rules(arguments: argparse.Namespace, given: dict[str, Any]) -> Any:

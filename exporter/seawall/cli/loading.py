@@ -72,7 +72,8 @@ def _module(name: str) -> object:
         if (unknown := unknown_setting(error)) is not None:
             raise CliError(f"settings in module {name} can't be{place(error)}: {unknown}") from None
         text = str(error).partition("\n")[0]
-        raise CliError(f"can't import module {name}: {type(error).__name__}: {text}") from None
+        where = "" if isinstance(error, SyntaxError) else place(error)
+        raise CliError(f"can't import module {name}: {type(error).__name__}: {text}{where}") from None
 
 
 def _fetch(url: str) -> bytes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
 from collections.abc import Sequence
 
 from seawall.cli import dashboards, describe, generate, receive, serve
+from seawall.cli.parser import Parser
 from seawall.cli.problem import CliError
 
 COMMANDS = {
@@ -20,18 +20,22 @@ COMMANDS = {
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="seawall", description="Resilience you can see.")
+def build_parser() -> Parser:
+    parser = Parser(prog="seawall", description="Resilience you can see.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, text) in COMMANDS.items():
         about = text[0].upper() + text[1:] + "."
-        module.add_arguments(commands.add_parser(name, help=text, description=about, allow_abbrev=False))
+        module.add_arguments(commands.add_parser(name, help=text, description=about))
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 ``generate --check`` found differences, 2 bad input: one message on stderr."""
-    parsed = build_parser().parse_args(arguments)
+    parser = build_parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help(sys.stderr)
+        return 2
+    parsed = parser.read(arguments)
     module, _ = COMMANDS[parsed.command]
     try:
         code: int = module.run(parsed)

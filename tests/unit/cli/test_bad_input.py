@@ -25,6 +25,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
+        ("print(1 / 0)", "can't import module wrong: ZeroDivisionError: division by zero (wrong.py, line 3)"),
         ("registry.guard('a', magic=1)", "magic"),
         ("Breaker(failure_ratio=1.5)", "failure_ratio is 1.5; allowed: a number > 0 and <= 1"),
         ("registry.guard('a'); registry.guard('a')", "'a' exists already"),
@@ -250,9 +251,50 @@ def test_a_receiver_that_can_not_keep(here: Path, capsys: pytest.CaptureFixture[
     assert "is empty" in refused(capsys, "receive", "--token-file", "token")
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["generate"], ["serve", "--port", "x"]])
-def test_arguments_that_can_not_be(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_sources_folders_boards_options_and_kubernetes_are_told_of_at_once(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = ["--out", "shop.py", "--boards", "nowhere:options", "--webhook-url", "x"]
+    wrong += ["--cluster-label", "pod", "--instance-label", "pod"]
+    wrong += ["--kubernetes", "--kubernetes-namespace", "A B", "--grafana-instance", "x"]
+    said = refused(capsys, "generate", "--from", "missing.json", *wrong).splitlines()
+    assert said == [
+        "can't generate from missing.json:",
+        "  shop.py is a file; allowed: a folder, or a path where there is nothing yet",
+        "  can't read missing.json: no such file or directory",
+        "  can't import module nowhere: ModuleNotFoundError: No module named 'nowhere'",
+        "  options.webhook_url is 'x'; allowed: an http or https address, "
+        'any of "<>\\^`{|}% and spaces in it escaped, as %20',
+        "  options.cluster_label and instance_label are 'pod'; allowed: each another",
+        "  kubernetes.namespace is 'A B'; allowed: 1 to 63 of a-z, 0-9 and -, no - at either end",
+        "  --grafana-instance x has no value; allowed: LABEL=VALUE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dance"], "argument COMMAND: invalid choice: 'dance' (choose from 'generate', "),
+        (["generate"], "the following arguments are required: --from, --out\nsee seawall generate --help\n"),
+        (["serve", "--port", "x"], "argument --port: invalid int value: 'x'\nsee seawall serve --help\n"),
+        (
+            [*GENERATE, "shop:registry", "--recievers=x", "more"],
+            "--recievers is unknown, did you mean --receivers?; more is unknown\nsee seawall generate --help",
+        ),
+        (["describe", "--from", "shop:registry", "--fro"], "--fro is unknown, did you mean --from?"),
+    ],
+)
+def test_arguments_that_can_not_be(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: seawall" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.startswith(f"seawall: {said}")
+    assert len(err.splitlines()) == 2
+
+
+def test_no_command_at_all_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "write dashboards, rules" in capsys.readouterr().err
