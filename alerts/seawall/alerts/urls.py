@@ -10,7 +10,7 @@ _PLACE = re.compile(rf"{_HOST}:([0-9]{{1,5}})")
 #: What an address may have beside what is not ASCII: RFC 3986, with a % only where it escapes.
 _REST = r"(?:[A-Za-z0-9._~:/?#@!$&'()*+,;=\[\]-]|[^\x00-\xa0]|%[0-9a-fA-F]{2})*"
 _URL = re.compile(rf"(?i:https?)://{_HOST}(?::([0-9]{{1,5}}))?(?:[/?#]{_REST})?")
-_ALLOWED = 'an http or https address, any of "<>\\\\^`{|}% and spaces in it escaped, as %20'
+_ALLOWED = 'an http or https address, any of "<>\\^`{|}% and spaces in it escaped, as %20'
 
 
 def url_problem(url: str) -> str:

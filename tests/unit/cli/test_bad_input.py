@@ -269,32 +269,3 @@ def test_sources_folders_boards_options_and_kubernetes_are_told_of_at_once(
         "  kubernetes.namespace is 'A B'; allowed: 1 to 63 of a-z, 0-9 and -, no - at either end",
         "  --grafana-instance x has no value; allowed: LABEL=VALUE",
     ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["dance"], "argument COMMAND: invalid choice: 'dance' (choose from 'generate', "),
-        (["generate"], "the following arguments are required: --from, --out\nsee seawall generate --help\n"),
-        (["serve", "--port", "x"], "argument --port: invalid int value: 'x'\nsee seawall serve --help\n"),
-        (
-            [*GENERATE, "shop:registry", "--recievers=x", "more"],
-            "--recievers is unknown, did you mean --receivers?; more is unknown\nsee seawall generate --help",
-        ),
-        (["describe", "--from", "shop:registry", "--fro"], "--fro is unknown, did you mean --from?"),
-    ],
-)
-def test_arguments_that_can_not_be(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith(f"seawall: {said}")
-    assert len(err.splitlines()) == 2
-
-
-def test_no_command_at_all_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2
-    assert "write dashboards, rules" in capsys.readouterr().err
