@@ -39,7 +39,7 @@ def test_file(context: Context) -> tuple[str, dict[str, object]] | None:
         cases.append(_case("states and their changes", *scene.states(), step=pace, end=end))
     files, groups = ["rates", "boards"], ["rates", "boards"]
     if having:
-        files[1:1], groups[1:1] = ["breaker"], ["alerts, breaker"]
+        files[1:1], groups[1:] = ["breaker"], ["alerts, breaker", "boards", "boards, breakers"]
     document: dict[str, object] = {
         "rule_files": [f"../rules/{file}.yml" for file in files],
         "evaluation_interval": window(pace),

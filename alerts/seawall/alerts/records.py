@@ -32,6 +32,8 @@ BURNS = ((3600.0, 300.0, 14.4), (21600.0, 1800.0, 6.0), (86400.0, 7200.0, 3.0), 
 LEAST_EVENTS = 5
 #: How often rules over long windows run: below the 5 minutes after which Prometheus forgets a series.
 LONG_INTERVAL = 120.0
+#: How often the rates that boards alone show are recorded: over five minutes they hardly change faster.
+BOARDS_INTERVAL = 60.0
 
 
 @dataclass(frozen=True)
@@ -179,15 +181,17 @@ class Records:
             rates.append(self.fallbacks_by_outcome)
             shares += [self.fallback_tries, self.fallback_failures_ratio]
         kept = self.context.kept
-        boards = (*kept.for_boards, *(kept.of_breakers if having("breaker") else ()))
+        of_breakers = kept.of_breakers if having("breaker") else ()
         pace = self.context.options.evaluation_interval
-        longest = max(self.context.options.evaluation_interval, self.context.seconds(LONG_INTERVAL))
+        shown = max(pace, self.context.seconds(BOARDS_INTERVAL))
+        longest = max(pace, self.context.seconds(LONG_INTERVAL))
         own = [
             # Of all raw series the most, and they change with a deployment.
             Group("rates", "seawall policies", (self.context.policy_settings,), interval=longest),
             Group("rates", "seawall rates", (self.context.criticalities, *rates)),
             Group("shares", "seawall shares", tuple(shares)),
-            Group("boards", "seawall boards", tuple(map(recording, boards)), interval=pace),
+            Group("boards", "seawall boards", tuple(map(recording, kept.for_boards)), interval=shown),
+            Group("boards", "seawall boards, breakers", tuple(map(recording, of_breakers)), interval=pace),
         ]
         for kind, objective in (("failures", "success"), ("degraded", "undegraded")):
             if any(objective in guard.objectives for guard in self.context.document.guards):

@@ -18,9 +18,17 @@ TESTS = "prometheus/tests/boards_every_15s_test.yml"
 
 
 def rules(bundle: dict[str, str]) -> dict[str, str]:
-    (group,) = yaml.safe_load(bundle["prometheus/rules/boards.yml"])["groups"]
-    assert group["interval"] == "15s"
-    return {rule["record"]: rule["expr"] for rule in group["rules"]}
+    groups = yaml.safe_load(bundle["prometheus/rules/boards.yml"])["groups"]
+    return {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
+
+
+def test_changes_of_breakers_are_kept_at_the_pace_of_alerts_and_rates_once_a_minute(
+    document: dict[str, Any],
+) -> None:
+    rates, breakers = yaml.safe_load(build(document)["prometheus/rules/boards.yml"])["groups"]
+    assert (rates["interval"], breakers["interval"]) == ("1m", "15s")
+    (each,) = (rule for rule in breakers["rules"] if rule["record"].endswith("breaker_transitions:delta"))
+    assert " offset 15s" in each["expr"], "what changed since the evaluation before"
 
 
 @pytest.mark.parametrize("options", [Options(), FLEET], ids=["one service", "a fleet"])
