@@ -90,6 +90,9 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"keep the report in {REPORT.relative_to(ROOT)}")
     arguments = parser.parse_args()
     known, rows, diverged = machines(), dict[str, str](), 0
+    names = [machine.__name__ for machine in known]
+    if unknown := sorted({*arguments.machines} - {*names}):
+        parser.error(f"no such machine: {', '.join(unknown)}; allowed: {', '.join(names)}")
     for machine in known:
         if arguments.machines and machine.__name__ not in arguments.machines:
             continue

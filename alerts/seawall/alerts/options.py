@@ -82,7 +82,10 @@ class Options:
                 f"{SCRAPES_PER_WINDOW} scrapes"
             )
         for name in ("targets", "alertmanagers"):
-            for address in getattr(self, name):
+            if isinstance(given := getattr(self, name), str):
+                problems.append(f"options.{name} is {given!r}; allowed: a tuple of host:port")
+                continue
+            for address in given:
                 problems += _address(name, address)
         if not self.targets:
             problems.append("options.targets is empty; allowed: at least one host:port")

@@ -115,6 +115,8 @@ class Webhook(Receiver):
             yield "user and password_file belong together; allowed: both, or neither"
         if self.token_file and self.password_file:
             yield "token_file and password_file are both given; allowed: one of them"
+        if ":" in self.user:
+            yield f"user is {self.user!r}; allowed: no colon, which ends the name in basic authentication"
         yield from _literal("user", self.user)
 
 

@@ -32,7 +32,7 @@ from seawall.resilience.checks import Checks
 from seawall.resilience.description import digest
 from seawall.resilience.errors import ConfigurationError
 from seawall.resilience.guard import Guard
-from seawall.resilience.guard_checks import legal_name
+from seawall.resilience.guard_checks import LEGAL, legal_name
 from seawall.resilience.member import Gone, Member
 from seawall.resilience.reconfigure import apply, tell
 
@@ -72,7 +72,7 @@ class Family:
         checks.number("most", most, at_least=1, at_most=10_000, whole=True)
         checks.number("idle_for", idle_for, at_least=1)
         if not legal_name(name):
-            checks.fail("name", name, "1 to 194 characters, none of them a control character or surrogate")
+            checks.fail("name", name, f"1 to 194 {LEGAL}")
         self.name = name
         self.most = most
         self.idle_for = idle_for

@@ -52,8 +52,8 @@ class Guard(Machinery):
     hedge, the call. Those that are ``None`` are left out. ``@guard``, ``@guard.operation(...)``,
     ``guard.call(f, ...)``, ``await guard.acall(f, ...)``, ``with guard:`` and ``async with guard:`` use it.
 
-    name: 1 to 200 characters, no control characters; the ``dependency`` label of all series. Unique in a
-    registry.
+    name: 1 to 200 characters, none of them a control or line separator; the ``dependency`` label of all
+    series. Unique in a registry.
     operations: what is asked of the dependency, each counted on its own; ``()`` means one, ``default``.
     criticality: ``critical`` (the service is down without it), ``default``, ``sheddable``.
     description: a sentence for people, on health pages and in the policy document.

@@ -21,6 +21,8 @@ from seawall.resilience.rate_limit import RateLimit
 from seawall.resilience.retry import Retry
 from seawall.resilience.timeout import Timeout
 
+#: What the characters of a name may be.
+LEGAL = "characters, none of them a control character, line separator or surrogate"
 _OPERATION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 POLICIES: dict[str, type] = {
     "breaker": Breaker,
@@ -51,7 +53,7 @@ def check_guard(
     """Raise one :class:`ConfigurationError` with all that is wrong."""
     checks = Checks(f"Guard {name!r}")
     if not legal_name(name):
-        checks.fail("name", name, "1 to 200 characters, none of them a control character or surrogate")
+        checks.fail("name", name, f"1 to 200 {LEGAL}")
     for key, policy in policies.items():
         if not isinstance(policy, POLICIES[key]):
             checks.fail(key, policy, f"a {POLICIES[key].__name__}, or None")

@@ -21,6 +21,7 @@ from seawall.resilience import ConfigurationError
         ({"time_factor": 0.01}, "options.time_factor is 0.01; allowed: at least 0.2"),
         ({"targets": ()}, "options.targets is empty"),
         ({"targets": ("127.0.0.1",)}, "options.targets holds '127.0.0.1'; allowed: host:port"),
+        ({"targets": "10.0.0.1:9464"}, "options.targets is '10.0.0.1:9464'; allowed: a tuple of host:port"),
         ({"alertmanagers": ("a b:1",)}, "options.alertmanagers holds 'a b:1'"),
         ({"alertmanagers": ("a:70000",)}, "options.alertmanagers holds 'a:70000'"),
         ({"webhook_url": "ftp://x"}, "options.webhook_url is 'ftp://x'; allowed: an http or https address"),

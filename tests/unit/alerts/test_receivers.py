@@ -42,6 +42,11 @@ def receiver(configuration: dict[str, Any], name: str) -> dict[str, Any]:
         ),
         (
             Webhook,
+            {"url": "http://x", "user": "a:b", "password_file": "/p"},
+            ["webhook.user is 'a:b'; allowed: no colon, which ends the name in basic authentication"],
+        ),
+        (
+            Webhook,
             {"url_file": "secret"},
             [
                 "webhook.url_file is 'secret'; allowed: an absolute path, as nobody knows "

@@ -96,7 +96,7 @@ def test_what_is_wrong_in_one_error_and_nothing_left_behind() -> None:
             registry.family(name)  # type: ignore[arg-type]
         assert refused.value.problems[0] == (
             f"Family {name!r}.name is {name!r}; allowed: 1 to 194 characters, none of them a control "
-            "character or surrogate"
+            "character, line separator or surrogate"
         )
     with pytest.raises(ConfigurationError):
         registry.family("x" * 195)

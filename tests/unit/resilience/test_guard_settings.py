@@ -10,7 +10,7 @@ import pytest
 from seawall.resilience import ConfigurationError, Guard, Hedge, Registry, Retry, Timeout
 from seawall.resilience.description import Objectives
 
-NAME = "1 to 200 characters, none of them a control character or surrogate"
+NAME = "1 to 200 characters, none of them a control character, line separator or surrogate"
 BUCKETS = "ascending numbers of seconds above 0"
 OPERATION = "[A-Za-z0-9_.-], 1 to 64 characters"
 GET = Retry(idempotent=("get",))
