@@ -125,13 +125,13 @@ VALUE = st.one_of(
 
 
 @WAYS
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(headers=st.lists(st.tuples(NAME, VALUE), max_size=6))
 def test_whatever_comes(service: Service, over: Any, headers: Headers) -> None:
     over(service, headers)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(values=st.dictionaries(st.sampled_from(NAMES), st.text(st.characters(codec=None), max_size=40)))
 def test_whatever_text_a_wsgi_server_makes_of_it(service: Service, values: dict[str, str]) -> None:
     environ: dict[str, Any] = {f"HTTP_{k.upper().replace('-', '_')}": MARK + v for k, v in values.items()}

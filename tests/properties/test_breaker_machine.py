@@ -184,4 +184,4 @@ class BreakerMachine(WallClock):
 
 
 TestBreaker = BreakerMachine.TestCase
-TestBreaker.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestBreaker.settings = settings(max_examples=150, stateful_step_count=60)

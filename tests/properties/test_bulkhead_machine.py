@@ -164,4 +164,4 @@ class BulkheadMachine(RuleBasedStateMachine):
 
 
 TestBulkhead = BulkheadMachine.TestCase
-TestBulkhead.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestBulkhead.settings = settings(max_examples=100, stateful_step_count=50)

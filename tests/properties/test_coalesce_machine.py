@@ -64,4 +64,4 @@ class CoalesceMachine(HedgeMachine):
 
 
 TestCoalesce = CoalesceMachine.TestCase
-TestCoalesce.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestCoalesce.settings = settings(max_examples=100, stateful_step_count=50)

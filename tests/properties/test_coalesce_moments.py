@@ -92,7 +92,7 @@ class Dependency:
 
 
 @given(callers=CALLERS, runs=RUNS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whoever_comes_and_goes(callers: list[Caller], runs: list[Run]) -> None:
     clock = ManualClock()
     guard = Guard(

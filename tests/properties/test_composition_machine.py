@@ -159,4 +159,4 @@ class CompositionMachine(WallClock):
 
 
 TestComposition = CompositionMachine.TestCase
-TestComposition.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestComposition.settings = settings(max_examples=100, stateful_step_count=50)

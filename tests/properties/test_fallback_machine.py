@@ -183,4 +183,4 @@ class FallbackMachine(RetryMachine):
 
 
 TestFallback = FallbackMachine.TestCase
-TestFallback.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestFallback.settings = settings(max_examples=60, stateful_step_count=40)

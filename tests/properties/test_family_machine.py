@@ -164,4 +164,4 @@ class FamilyMachine(RuleBasedStateMachine):
 
 
 TestFamily = FamilyMachine.TestCase
-TestFamily.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestFamily.settings = settings(max_examples=60, stateful_step_count=40)

@@ -144,4 +144,4 @@ class GeneratorMachine(RuleBasedStateMachine):
 
 
 TestGeneratorMachine = GeneratorMachine.TestCase
-TestGeneratorMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestGeneratorMachine.settings = settings(max_examples=60, stateful_step_count=40)

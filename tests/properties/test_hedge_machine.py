@@ -229,4 +229,4 @@ class HedgeMachine(WallClock):
 
 
 TestHedge = HedgeMachine.TestCase
-TestHedge.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestHedge.settings = settings(max_examples=100, stateful_step_count=50)

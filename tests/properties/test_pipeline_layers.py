@@ -27,13 +27,13 @@ from seawall.resilience.pipeline import ORDER
 POLICIES: dict[str, Any] = {
     "coalesce": Coalesce(),
     "fallback": Fallback(default=None),
-    "total_timeout": Timeout(total=30.0),
+    "total_timeout": Timeout(total=3600.0),
     "retry": Retry(attempts=1),
     "breaker": Breaker(),
     "rate_limit": RateLimit(rate=1e6, burst=1000),
     "bulkhead": Bulkhead(limit=9),
-    "attempt_timeout": Timeout(attempt=1.0),
-    "hedge": Hedge(delay=0.5),
+    "attempt_timeout": Timeout(attempt=600.0),
+    "hedge": Hedge(delay=60.0),
 }
 
 

@@ -144,4 +144,4 @@ def _lasting(key: tuple[str, tuple[tuple[str, str], ...]]) -> bool:
 
 
 TestProcesses = ProcessesMachine.TestCase
-TestProcesses.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+TestProcesses.settings = settings(max_examples=20, stateful_step_count=25)

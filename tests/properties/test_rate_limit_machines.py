@@ -156,4 +156,4 @@ TestTokenBucket = TokenBucketMachine.TestCase
 TestSmooth = SmoothMachine.TestCase
 TestSlidingWindow = SlidingWindowMachine.TestCase
 for machine in (TokenBucketMachine, SmoothMachine, SlidingWindowMachine):
-    machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+    machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40)

@@ -167,4 +167,4 @@ class ReconfigureMachine(RuleBasedStateMachine):
 
 
 TestReconfigure = ReconfigureMachine.TestCase
-TestReconfigure.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestReconfigure.settings = settings(max_examples=60, stateful_step_count=40)

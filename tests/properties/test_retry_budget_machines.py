@@ -125,4 +125,4 @@ class ThrottleMachine(SharedMachine):
 TestBudget = BudgetMachine.TestCase
 TestThrottle = ThrottleMachine.TestCase
 for machine in (BudgetMachine, ThrottleMachine):
-    machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+    machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40)

@@ -270,4 +270,4 @@ class RetryMachine(WallClock):
 
 
 TestRetry = RetryMachine.TestCase
-TestRetry.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRetry.settings = settings(max_examples=60, stateful_step_count=40)

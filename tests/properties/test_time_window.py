@@ -14,7 +14,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example([(0.4, True), (0.0, True), (0.9, True), (9.9, False)])
 @given(STEPS)
 def test_window_holds_the_last_seconds(steps: list[tuple[float, bool]]) -> None:

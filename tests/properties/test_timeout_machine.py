@@ -180,4 +180,4 @@ class TimeoutMachine(WallClock):
 
 
 TestTimeout = TimeoutMachine.TestCase
-TestTimeout.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTimeout.settings = settings(max_examples=60, stateful_step_count=40)

@@ -109,4 +109,4 @@ class WorkerThreadsMachine(RuleBasedStateMachine):
 
 
 TestWorkerThreads = WorkerThreadsMachine.TestCase
-TestWorkerThreads.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestWorkerThreads.settings = settings(max_examples=60, stateful_step_count=30)

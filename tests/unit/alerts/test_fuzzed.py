@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.alerts.shapes import Names, renamed, shape
 from tests.unit.fuzzed_names import NAMES, TEXTS, allowed
@@ -19,9 +19,7 @@ from seawall.resilience import ConfigurationError
 pytestmark = pytest.mark.timeout(600)
 LOAD = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 HARMLESS = Names("servicename", "dependencyname")
-EXAMPLES = settings(
-    max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+EXAMPLES = settings(max_examples=8)
 
 
 def named(document: dict[str, Any], names: Names, *, family: bool = False) -> dict[str, Any]:

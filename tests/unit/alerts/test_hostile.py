@@ -32,7 +32,7 @@ def named(document: dict[str, Any], service: str, name: str) -> dict[str, Any]:
     return {**document, "service": service, "guards": [{**guard, "name": name}]}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(service=NAMES, name=NAMES)
 @example(service=QUOTE, name=QUOTE)
 @example(service="{{ .Foo }}--> */ # x: [y]", name="x")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from tests.unit.fuzzed_names import TEXTS
 
 from seawall.alerts import KubernetesOptions, Options, build, build_kubernetes
@@ -21,9 +21,7 @@ NUMBERS = re.compile(
     r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
     r"|[-+]?0[bBoOxX][0-9a-fA-F_]+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|[yYnN]|~|null|true|false|yes|no|on|off"
 )
-EXAMPLES = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+EXAMPLES = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module")

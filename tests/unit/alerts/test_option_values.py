@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from tests.unit.alerts.option_cases import CASES, TAKEN, Case
 from tests.unit.fuzzed_names import TEXTS
 
@@ -16,9 +16,7 @@ from seawall.alerts.document import parse
 from seawall.resilience import Breaker, ConfigurationError, Registry
 
 Json = dict[str, Any]
-EXAMPLES = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+EXAMPLES = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module")

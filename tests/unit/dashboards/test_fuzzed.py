@@ -10,7 +10,7 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from tests.unit.dashboards.conftest import every_panel, full, policies
 from tests.unit.fuzzed_names import TEXTS
 
@@ -26,9 +26,7 @@ from seawall.dashboards import (
 
 Json = dict[str, Any]
 LOAD = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-EXAMPLES = settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+EXAMPLES = settings(max_examples=25)
 #: Where each makes all boards.
 FEW = settings(EXAMPLES, max_examples=8)
 #: Of every setting that is a text; those that none may choose freely are not always taken.

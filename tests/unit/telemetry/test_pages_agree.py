@@ -100,7 +100,7 @@ def test_any_legal_name_reads_back(registry: Registry, now: Callable[[], float],
 
 
 @given(names=st.lists(st.text(LEGAL, min_size=1, max_size=200), unique=True, min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_name_is_drawn_reads_back(names: list[str]) -> None:
     registry = Registry("shop")
     for name in names:
